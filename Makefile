@@ -1,0 +1,63 @@
+# Every target makes what it needs first. `make` alone lists them.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+APT := tshark tcpdump rabbitmq-server iproute2 ethtool
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-quick check fix coverage pcaps generate generate-check screenshot clean apt
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: $(VENV)/.demo ## Install osloshark into .venv and show the RPC traffic of a shipped capture.
+	$(BIN)/osloshark read pcaps/demo.pcap
+
+test: $(VENV)/.test apt check ## Check the code and run all tests, installing what they need.
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+
+test-quick: $(VENV)/.test ## Run the tests that need nothing but Python.
+	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns"
+
+check: $(VENV)/.test generate-check ## Lint, types, layers and generated files, changing nothing.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/.test generate ## What `check` complains about, as far as tools can mend it.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+generate: $(VENV)/.test ## Rewrite the generated files.
+	$(BIN)/python -m dissector.amqp.generate
+
+generate-check: $(VENV)/.test
+	$(BIN)/python -m dissector.amqp.generate --check
+
+pcaps: $(VENV)/.test apt ## Make the shipped captures and their truth anew (as root: network namespaces, a broker).
+	$(BIN)/python -m tests.lab pcaps
+
+screenshot: $(VENV)/.demo ## Make the README's picture anew.
+	$(BIN)/python -m docs.screenshot
+
+apt:
+	@sh tests/apt.sh $(APT)
+
+clean: ## Remove what was installed and built.
+	rm -rf $(VENV) build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "osloshark needs Python 3.11 or later; say which with: make PYTHON=python3.11 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh tests/apt.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.demo

@@ -1,0 +1,300 @@
+"""The state of an AMQP connection: what its methods, in packet order over both directions, let one know."""
+
+from collections import deque
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any, Final, TypeVar
+
+from msgspec.structs import replace
+
+from dissector import limits
+from dissector.amqp import _methods as m
+from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message
+from dissector.amqp.fieldtable import to_json
+from dissector.amqp.sasl import user_of
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Channel:
+    """What is known of one channel."""
+
+    __slots__ = (
+        "confirms",
+        "consumers",
+        "declared",
+        "gets",
+        "last_queue",
+        "no_ack",
+        "pending",
+        "published",
+        "replacing",
+        "undelivered",
+    )
+
+    def __init__(self) -> None:
+        self.last_queue: str | None = None
+        """The queue that an empty queue name means (clause 1.7.2.1); None where the broker has not named it yet."""
+        self.declared: deque[str] = deque(maxlen=limits.CONSUMERS)
+        """Names in the queue.declare without an answer yet."""
+        self.pending: deque[tuple[m.BasicConsume, str | None]] = deque(maxlen=limits.CONSUMERS)
+        """basic.consume that left the consumer tag to the broker, until consume-ok names it; with the last queue."""
+        self.replacing: dict[str, tuple[m.BasicConsume, str | None]] = {}
+        """basic.consume of a tag that still is another consumer's, until consume-ok; with the last queue."""
+        self.consumers: dict[str, str | None] = {}
+        """Consumer tag to queue, or None where that is not known."""
+        self.no_ack: set[str] = set()
+        """Consumer tags whose messages are not acknowledged."""
+        self.gets: deque[tuple[m.BasicGet, str | None]] = deque(maxlen=limits.CONSUMERS)
+        """basic.get without an answer yet; with the last queue."""
+        self.undelivered: dict[int, int] = {}
+        """Delivery tag to message: delivered, not settled by the client."""
+        self.published = -1
+        """Messages published since confirm.select; -1 where that is not known, as there are no confirms, or not
+        all was seen since."""
+        self.confirms: dict[int, int] = {}
+        """Sequence number to message: published, not settled by the broker."""
+
+
+class ConnectionState:
+    """Follows one connection. Feed it the events of both directions in packet order."""
+
+    def __init__(self, connection: AmqpConnection) -> None:
+        self.connection = connection
+        self._channels: dict[int, _Channel] = {}
+        self._messages = 0
+        self._is_foreign = False
+
+    def feed(self, event: AmqpEvent) -> bool:
+        """Fill in what is known of the connection, and learn from the event; False where it is not worth telling."""
+        if isinstance(event, Message):
+            self._message(event)
+        elif isinstance(event, Event):
+            handler = _HANDLERS.get(event.name)
+            if handler is not None:
+                handler(self, event)
+            event.connection = self.connection
+            if event.name == "foreign":
+                # Both directions speak it, and that is said once.
+                self._is_foreign, told = True, self._is_foreign
+                return not told
+        elif event.layer == "amqp":
+            if self._is_foreign:
+                return False
+            # A method or a message that could not be read is as good as missing.
+            self._missed(event.from_client)
+        return True
+
+    def _channel(self, number: int) -> _Channel:
+        channel = self._channels.get(number)
+        if channel is None:
+            channel = _Channel()
+            if len(self._channels) < limits.CHANNELS:
+                self._channels[number] = channel
+        return channel
+
+    # -- messages --------------------------------------------------------------------------------------
+
+    def _message(self, message: Message) -> None:
+        message.connection = self.connection
+        ordinal = message.ordinal = self._messages
+        self._messages += 1
+        method = message.method
+        channel = self._channel(message.channel)
+        if isinstance(method, m.BasicPublish):
+            if channel.published >= 0:
+                channel.published += 1
+                _remember(channel.confirms, channel.published, ordinal)
+        elif isinstance(method, m.BasicDeliver):
+            message.queue = channel.consumers.get(method.consumer_tag)
+            if method.consumer_tag not in channel.no_ack:
+                _remember(channel.undelivered, method.delivery_tag, ordinal)
+        elif isinstance(method, m.BasicGetOk):
+            get, last_queue = channel.gets.popleft() if channel.gets else (None, None)
+            message.queue = last_queue if get is None else get.queue or last_queue
+            if get is None or not get.no_ack:
+                _remember(channel.undelivered, method.delivery_tag, ordinal)
+
+    def _settle(self, event: Event) -> None:
+        method = event.method
+        assert isinstance(method, m.BasicAck | m.BasicNack | m.BasicReject)
+        channel = self._channel(event.channel)
+        waiting = channel.undelivered if event.from_client else channel.confirms
+        tag = method.delivery_tag
+        if isinstance(method, m.BasicReject) or not method.multiple:
+            ordinal = waiting.pop(tag, None)
+            event.settled = () if ordinal is None else (ordinal,)
+            return
+        # Tags only grow, so they stand in order; 0 means all (clause 1.8.3.13).
+        tags = list(takewhile(lambda known: known <= tag or tag == 0, waiting))
+        event.settled = tuple(waiting.pop(known) for known in tags)
+
+    # -- methods ---------------------------------------------------------------------------------------
+
+    def _learn(self, **known: Any) -> None:  # noqa: ANN401 - the fields of AmqpConnection
+        self.connection = replace(self.connection, **known)
+
+    def _start(self, event: Event) -> None:
+        assert isinstance(event.method, m.ConnectionStart)
+        self._learn(server_properties=to_json(event.method.server_properties))
+
+    def _start_ok(self, event: Event) -> None:
+        method = event.method
+        assert isinstance(method, m.ConnectionStartOk)
+        user = user_of(method.mechanism, method.response)
+        self._learn(user=user, client_properties=to_json(method.client_properties))
+        event.method = replace(method, response=b"")
+
+    def _without_secret(self, event: Event) -> None:
+        method = event.method
+        if isinstance(method, m.ConnectionSecure):
+            event.method = replace(method, challenge=b"")
+        elif isinstance(method, m.ConnectionSecureOk):
+            event.method = replace(method, response=b"")
+        elif isinstance(method, m.ConnectionUpdateSecret):
+            event.method = replace(method, new_secret=b"")
+
+    def _tune_ok(self, event: Event) -> None:
+        method = event.method
+        assert isinstance(method, m.ConnectionTuneOk)
+        self._learn(channel_max=method.channel_max, frame_max=method.frame_max, heartbeat_s=method.heartbeat)
+
+    def _open(self, event: Event) -> None:
+        assert isinstance(event.method, m.ConnectionOpen)
+        self._learn(vhost=event.method.virtual_host)
+
+    def _channel_anew(self, event: Event) -> None:
+        self._channels.pop(event.channel, None)
+
+    def _declare(self, event: Event) -> None:
+        assert isinstance(event.method, m.QueueDeclare)
+        # Of a queue that the broker shall name, declare-ok tells.
+        channel = self._channel(event.channel)
+        channel.last_queue = event.method.queue or None
+        if not event.method.nowait:
+            channel.declared.append(event.method.queue)
+
+    def _declare_ok(self, event: Event) -> None:
+        assert isinstance(event.method, m.QueueDeclareOk)
+        channel = self._channel(event.channel)
+        asked_for = channel.declared.popleft() if channel.declared else ""
+        # Clients need not wait: the answer may be to an earlier declare than the last.
+        if not asked_for and not channel.declared:
+            channel.last_queue = event.method.queue
+
+    def _last_queue(self, event: Event) -> None:
+        """A queue method with an empty name means the last queue declared."""
+        method = event.method
+        assert isinstance(method, m.QueueBind | m.QueueUnbind | m.QueuePurge | m.QueueDelete)
+        if not method.queue:
+            event.queue = self._channel(event.channel).last_queue
+
+    def _consume(self, event: Event) -> None:
+        method = event.method
+        assert isinstance(method, m.BasicConsume)
+        channel = self._channel(event.channel)
+        if not method.queue:
+            event.queue = channel.last_queue
+        tag = method.consumer_tag
+        if tag in channel.consumers and not method.nowait and len(channel.replacing) < limits.CONSUMERS:
+            # It was cancelled, and deliveries to the old consumer may still be on their way.
+            channel.replacing[tag] = (method, event.queue)
+        elif tag:
+            self._consumer(channel, tag, method, event.queue)
+        elif not method.nowait:
+            channel.pending.append((method, event.queue))
+
+    def _consume_ok(self, event: Event) -> None:
+        assert isinstance(event.method, m.BasicConsumeOk)
+        channel = self._channel(event.channel)
+        tag = event.method.consumer_tag
+        if tag in channel.replacing:
+            self._consumer(channel, tag, *channel.replacing.pop(tag))
+        elif channel.pending and tag not in channel.consumers:
+            self._consumer(channel, tag, *channel.pending.popleft())
+
+    @staticmethod
+    def _consumer(channel: _Channel, tag: str, consume: m.BasicConsume, last_queue: str | None) -> None:
+        channel.consumers.pop(tag, None)
+        _remember(channel.consumers, tag, consume.queue or last_queue, limits.CONSUMERS)
+        channel.no_ack.discard(tag)
+        if consume.no_ack and len(channel.no_ack) < limits.CONSUMERS:
+            channel.no_ack.add(tag)
+
+    def _cancel(self, event: Event) -> None:
+        method = event.method
+        assert isinstance(method, m.BasicCancel | m.BasicCancelOk)
+        # The client's own cancel ends with cancel-ok: deliveries on their way still belong to the consumer.
+        if not event.from_client:
+            channel = self._channel(event.channel)
+            channel.consumers.pop(method.consumer_tag, None)
+            channel.no_ack.discard(method.consumer_tag)
+
+    def _get(self, event: Event) -> None:
+        method = event.method
+        assert isinstance(method, m.BasicGet)
+        channel = self._channel(event.channel)
+        if not method.queue:
+            event.queue = channel.last_queue
+        channel.gets.append((method, event.queue))
+
+    def _get_empty(self, event: Event) -> None:
+        gets = self._channel(event.channel).gets
+        if gets:
+            gets.popleft()
+
+    def _confirm(self, event: Event) -> None:
+        channel = self._channel(event.channel)
+        channel.published = max(channel.published, 0)
+
+    def _gap(self, event: Event) -> None:
+        self._missed(event.from_client)
+
+    def _missed(self, from_client: bool) -> None:
+        """Counting is over where a publish may be among what is missing; so is pairing of questions and answers."""
+        for channel in self._channels.values():
+            channel.gets.clear()
+            channel.pending.clear()
+            channel.declared.clear()
+            if from_client:
+                channel.last_queue = None
+                channel.published = -1
+                channel.confirms.clear()
+
+
+def _remember(known: dict[K, V], key: K, value: V, limit: int = limits.UNSETTLED) -> None:
+    known[key] = value
+    if len(known) > limit:
+        del known[next(iter(known))]
+
+
+_HANDLERS: Final[dict[str, Callable[[ConnectionState, Event], None]]] = {
+    "connection.start": ConnectionState._start,
+    "connection.start-ok": ConnectionState._start_ok,
+    "connection.secure": ConnectionState._without_secret,
+    "connection.secure-ok": ConnectionState._without_secret,
+    "connection.update-secret": ConnectionState._without_secret,
+    "connection.tune-ok": ConnectionState._tune_ok,
+    "connection.open": ConnectionState._open,
+    "channel.open": ConnectionState._channel_anew,
+    "channel.close-ok": ConnectionState._channel_anew,
+    "queue.declare": ConnectionState._declare,
+    "queue.declare-ok": ConnectionState._declare_ok,
+    "queue.bind": ConnectionState._last_queue,
+    "queue.unbind": ConnectionState._last_queue,
+    "queue.purge": ConnectionState._last_queue,
+    "queue.delete": ConnectionState._last_queue,
+    "basic.consume": ConnectionState._consume,
+    "basic.consume-ok": ConnectionState._consume_ok,
+    "basic.cancel": ConnectionState._cancel,
+    "basic.cancel-ok": ConnectionState._cancel,
+    "basic.get": ConnectionState._get,
+    "basic.get-empty": ConnectionState._get_empty,
+    "basic.ack": ConnectionState._settle,
+    "basic.nack": ConnectionState._settle,
+    "basic.reject": ConnectionState._settle,
+    "confirm.select": ConnectionState._confirm,
+    "gap": ConnectionState._gap,
+}
+"""What each event that changes the state does."""

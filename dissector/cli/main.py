@@ -1,0 +1,95 @@
+"""``osloshark``: the commands, what they have in common, and what becomes of errors."""
+
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Final
+
+import click
+
+from dissector._version import __version__
+from dissector.cli.output import OutputError
+from dissector.errors import UsageError
+
+_COMMANDS: Final = {"read": "Show the messages of captures."}
+"""Name to one line; each is in the module of its name, and imported when it is called: --help shall be quick."""
+
+EXIT_DAMAGED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+EPILOG: Final = """\b
+Examples:
+  osloshark read rabbit.pcap                       a line a message
+  osloshark read -V -c 1 rabbit.pcap               the first one in full
+  osloshark read -T jsonl rabbit.pcap | jq .oslo   for programs
+  ssh broker tcpdump -U -w - port 5672 | osloshark read -
+\b
+Exit status:
+  0    the captures were read to their end
+  1    a capture was damaged, or output could not be written
+  2    the command line or a capture file was not usable
+  130  interrupted; what was read until then was shown
+"""
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"dissector.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.command(cls=_Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="osloshark", message="%(prog)s %(version)s")
+def group() -> None:
+    """Show the RPC traffic of an OpenStack cloud: AMQP 0-9-1 and oslo.messaging, out of packet captures.
+
+    The broker is never touched. Secrets are masked unless --show-secrets.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        sys.exit(group.main(prog_name="osloshark", standalone_mode=False) or 0)
+    except UsageError as error:
+        _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(EXIT_USAGE)
+    except click.ClickException as error:
+        usage = f"; see '{error.ctx.command_path} --help'" if isinstance(error, click.UsageError) and error.ctx else ""
+        _fail(" ".join(error.format_message().split()).rstrip(".") + usage)
+    except OutputError as error:
+        click.echo(f"osloshark: {error}", err=True)
+        sys.exit(EXIT_DAMAGED)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("OSLOSHARK_DEBUG"):
+            raise
+        # The error's own text may hold what was on the wire.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        click.echo(
+            f"osloshark: internal error: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}; "
+            "please report it with the trace that OSLOSHARK_DEBUG=1 shows",
+            err=True,
+        )
+        sys.exit(EXIT_DAMAGED)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"osloshark: {message}", err=True)
+    sys.exit(EXIT_USAGE)

@@ -1,0 +1,136 @@
+"""What commands that read captures share: going through the events with progress, interrupts and a closing line."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, Protocol
+
+import click
+
+from dissector.amqp import AmqpEvent, Event
+from dissector.cli.main import EXIT_DAMAGED, EXIT_INTERRUPTED
+from dissector.cli.output import OutputClosed
+from dissector.reading import Reading
+
+_PROGRESS_AFTER_S: Final = 1.0
+
+
+class Stop(Exception):
+    """Enough was shown; raised by `Sink.show`."""
+
+
+class Sink(Protocol):
+    """Where the events of a run go."""
+
+    def show(self, events: list[AmqpEvent]) -> None:
+        """Take the events of a batch of packets."""
+
+    def finish(self) -> None:
+        """Learn that no more come."""
+
+
+def run(reading: Reading, sink: Sink, *, quiet: bool, progress: bool) -> int:
+    """Hand the events of a reading to ``sink``, batch by batch, and give the exit status.
+
+    On standard error: a progress bar where it is a terminal and ``progress``, a line about each connection that is
+    no AMQP 0-9-1, and unless ``quiet`` a closing line about completeness. The first Ctrl-C ends the reading, and
+    what was read is shown; the second ends everything.
+    """
+    said: set[int] = set()
+    ending = ""
+    status = 0
+    try:
+        with _interrupts(reading) as interrupted, _progress(reading, shown=progress) as advance:
+            try:
+                for events in reading.batches():
+                    sink.show(events)
+                    _tell_foreign(events, said)
+                    advance()
+                    if interrupted():
+                        break
+            except KeyboardInterrupt:
+                pass
+            except Stop:
+                ending = "stopped as asked"
+            if interrupted():
+                ending, status = "interrupted", EXIT_INTERRUPTED
+                sink.show(reading.finish())
+        sink.finish()
+    except OutputClosed:
+        return 0
+    finally:
+        reading.close()
+    for notice in reading.capture.notices:
+        click.echo(f"osloshark: {notice}", err=True)
+    completeness = reading.completeness
+    if not quiet:
+        text = completeness.summary()
+        if not completeness.streams.connections and not ending:
+            text += "; nothing on the broker's port: is it another? (--port)"
+        click.echo(f"osloshark: {text}{f' ({ending})' if ending else ''}", err=True)
+    if not status and (completeness.is_damaged or completeness.streams.unsupported):
+        status = EXIT_DAMAGED
+    return status
+
+
+def _tell_foreign(events: list[AmqpEvent], said: set[int]) -> None:
+    for event in events:
+        if isinstance(event, Event) and event.name == "foreign" and event.connection.tcp.stream not in said:
+            said.add(event.connection.tcp.stream)
+            remedy = "; its keys are needed to read it" if event.detail == "TLS" else ""
+            click.echo(
+                f"osloshark: {event.connection.tcp} (tcp.stream {event.connection.tcp.stream}) speaks {event.detail}, "
+                f"not AMQP 0-9-1: nothing of it is decoded{remedy}",
+                err=True,
+            )
+
+
+@contextmanager
+def _interrupts(reading: Reading) -> Iterator[Callable[[], bool]]:
+    """Let SIGINT end the reading between two batches, or while it waits for packets, never inside the decoder."""
+    count = 0
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        if reading.is_waiting or count > 1:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: count > 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress(reading: Reading, *, shown: bool) -> Iterator[Callable[[], None]]:
+    """Show a bar once the work has taken a second and its size is known."""
+    total = reading.capture.bytes_total
+    if not shown or not sys.stderr.isatty() or total is None:
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import, rarely needed
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("reading", total=total)
+    begin = time.monotonic()
+    started = False
+
+    def advance() -> None:
+        nonlocal started
+        if not started and time.monotonic() - begin >= _PROGRESS_AFTER_S:
+            progress.start()
+            started = True
+        progress.update(task, completed=reading.capture.bytes_read)
+
+    try:
+        yield advance
+    finally:
+        if started:
+            progress.stop()

@@ -1,0 +1,1 @@
+"""Byte ranges of one chosen message, by construct; beside the flow, never on the stream."""

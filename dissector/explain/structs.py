@@ -1,0 +1,186 @@
+"""Frames, methods, content headers and field tables as construct declarations, interpreted from the spec table.
+
+They parse and build. They are slow: for one chosen message, and the oracle that the tests hold against the
+fast decoders. Every parser raises ``construct.ConstructError`` on what does not follow the declaration.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import construct as c  # type: ignore[import-untyped]
+
+from dissector.amqp.constants import FIELD_TYPES, FRAME_END
+from dissector.amqp.spec import CLASSES, Argument, Class, Method
+
+SHORT_STRING: Final = c.ExprAdapter(
+    c.Prefixed(c.Int8ub, c.GreedyBytes),
+    lambda octets, _: octets.decode("utf-8", "backslashreplace"),
+    lambda text, _: text.encode(),
+)
+"""Clause 4.2.5.3; `str`, octets that are no UTF-8 backslash-escaped."""
+
+LONG_STRING: Final = c.Prefixed(c.Int32ub, c.GreedyBytes)
+"""Clause 4.2.5.3; `bytes`."""
+
+
+def _filled_with(item: Any) -> Any:  # noqa: ANN401 - construct has no types
+    """Declare a 32-bit length and as many of ``item`` as fill it exactly."""
+    return c.Prefixed(c.Int32ub, c.FocusedSeq("items", "items" / c.GreedyRange(item), c.Terminated))
+
+
+_KINDS: Final = {
+    "bool": c.Flag,
+    "int8": c.Int8sb,
+    "uint8": c.Int8ub,
+    "int16": c.Int16sb,
+    "uint16": c.Int16ub,
+    "int32": c.Int32sb,
+    "uint32": c.Int32ub,
+    "int64": c.Int64sb,
+    "float": c.Float32b,
+    "double": c.Float64b,
+    "decimal": c.Struct("scale" / c.Int8ub, "unscaled" / c.Int32sb),
+    "longstr": LONG_STRING,
+    "bytes": LONG_STRING,
+    "array": c.LazyBound(lambda: FIELD_ARRAY),
+    "timestamp": c.Int64ub,
+    "table": c.LazyBound(lambda: FIELD_TABLE),
+    "void": c.Pass,
+}
+_VALUE: Final = (
+    "tag" / c.Bytes(1),
+    "value" / c.Switch(c.this.tag, {row.tag: _KINDS[row.kind] for row in FIELD_TYPES}, default=c.Error),
+)
+
+FIELD_ARRAY: Final[Any] = _filled_with(c.Struct(*_VALUE))
+"""A list of ``{tag, value}``."""
+
+FIELD_TABLE: Final[Any] = _filled_with(c.Struct("name" / SHORT_STRING, *_VALUE))
+"""Clause 4.2.5.5: a list of ``{name, tag, value}``; the tag is one octet of `FIELD_TYPES`."""
+
+_ARGUMENTS: Final = {
+    "octet": c.Int8ub,
+    "short": c.Int16ub,
+    "long": c.Int32ub,
+    "longlong": c.Int64ub,
+    "shortstr": SHORT_STRING,
+    "longstr": LONG_STRING,
+    "timestamp": c.Int64ub,
+    "table": FIELD_TABLE,
+}
+
+
+def _octets_of_bits(arguments: tuple[Argument, ...]) -> list[Argument | list[Argument]]:
+    """Gather neighbouring bits by the octet that they share (clause 4.2.5.2)."""
+    layout: list[Argument | list[Argument]] = []
+    for argument in arguments:
+        if argument.type != "bit":
+            layout.append(argument)
+        elif layout and isinstance(layout[-1], list) and len(layout[-1]) < 8:
+            layout[-1].append(argument)
+        else:
+            layout.append([argument])
+    return layout
+
+
+_BITS: Final = "bits_from_"
+_LAYOUTS: Final = {
+    (klass.id, method.id): _octets_of_bits(method.arguments) for klass in CLASSES for method in klass.methods
+}
+
+
+def _method(klass: Class, method: Method) -> Any:  # noqa: ANN401
+    arguments = []
+    for item in _LAYOUTS[klass.id, method.id]:
+        if isinstance(item, list):  # the first argument is the lowest bit
+            flags = [bit.name / c.Flag for bit in reversed(item)]
+            arguments.append((_BITS + item[0].name) / c.BitStruct(c.Padding(8 - len(item)), *flags))
+        else:
+            arguments.append(item.name / _ARGUMENTS[item.type])
+    return c.Struct(
+        "class_id" / c.Const(klass.id, c.Int16ub),
+        "method_id" / c.Const(method.id, c.Int16ub),
+        "arguments" / c.Struct(*arguments),
+        c.Terminated,
+    )
+
+
+METHODS: Final[dict[tuple[int, int], Any]] = {
+    (klass.id, method.id): _method(klass, method) for klass in CLASSES for method in klass.methods
+}
+"""The payload of every method frame, by class and method id.
+
+``{class_id, method_id, arguments}``; ``arguments`` has the names of the spec table, except that bits which share
+an octet are one field, named ``bits_from_`` and the first of them, that holds each by its name.
+"""
+
+_BASIC: Final = next(klass for klass in CLASSES if klass.properties)
+_FLAGS: Final = {argument.name: 0x8000 >> index for index, argument in enumerate(_BASIC.properties)}
+
+
+def _flags_of(properties: Mapping[str, Any]) -> list[int]:
+    return [sum(flag for name, flag in _FLAGS.items() if properties.get(name) is not None)]
+
+
+def _property(argument: Argument) -> Any:  # noqa: ANN401
+    flag = _FLAGS[argument.name]
+    return argument.name / c.If(lambda context: context._.flags[0] & flag, _ARGUMENTS[argument.type])
+
+
+CONTENT_HEADER: Final = c.Struct(
+    "class_id" / c.Const(_BASIC.id, c.Int16ub),
+    "weight" / c.Const(0, c.Int16ub),
+    "body_size" / c.Int64ub,
+    "flags"
+    / c.Rebuild(
+        c.RepeatUntil(lambda word, _, __: not word & 1, c.Int16ub),
+        lambda context: _flags_of(context.properties),
+    ),
+    "properties" / c.Struct(*(_property(argument) for argument in _BASIC.properties)),
+    c.Terminated,
+)
+"""Clause 4.2.6.1. ``properties`` holds every property, None where it is absent; the flags follow from it."""
+
+FRAME: Final = c.Struct(
+    "type" / c.Int8ub,
+    "channel" / c.Int16ub,
+    "size" / c.Rebuild(c.Int32ub, c.len_(c.this.payload)),
+    "payload" / c.Bytes(c.this.size),
+    "end" / c.Const(bytes([FRAME_END])),
+)
+"""Clause 4.2.3; ``size`` is the payload's, and follows from it."""
+
+
+def build_method(class_id: int, method_id: int, arguments: Mapping[str, Any]) -> bytes:
+    """Build a method frame's payload from its arguments by name, each bit on its own."""
+    fields: dict[str, Any] = {}
+    for item in _LAYOUTS[class_id, method_id]:
+        if isinstance(item, list):
+            fields[_BITS + item[0].name] = {bit.name: arguments[bit.name] for bit in item}
+        else:
+            fields[item.name] = arguments[item.name]
+    return bytes(METHODS[class_id, method_id].build({"arguments": fields}))
+
+
+def parse_method(payload: bytes) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Parse a method frame's payload into its class and method id and its arguments, each bit on its own.
+
+    Raises ``construct.ConstructError`` where it is no method of the table or does not follow it.
+    """
+    class_id, method_id = c.Sequence(c.Int16ub, c.Int16ub).parse(payload)
+    if (class_id, method_id) not in METHODS:
+        raise c.ValidationError(f"unknown method {class_id}.{method_id}")
+    fields = METHODS[class_id, method_id].parse(payload).arguments
+    arguments: dict[str, Any] = {}
+    for item in _LAYOUTS[class_id, method_id]:
+        if isinstance(item, list):
+            arguments |= {bit.name: fields[_BITS + item[0].name][bit.name] for bit in item}
+        else:
+            arguments[item.name] = fields[item.name]
+    return (class_id, method_id), arguments
+
+
+def build_content_header(body_size: int, properties: Mapping[str, Any]) -> bytes:
+    """Build a header frame's payload; a property that is not in ``properties`` is absent."""
+    every = {name: properties.get(name) for name in _FLAGS}
+    return bytes(CONTENT_HEADER.build({"body_size": body_size, "properties": every}))

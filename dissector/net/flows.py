@@ -1,0 +1,183 @@
+"""The table of TCP connections, and the keys by which segments find theirs."""
+
+import random
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from dissector import limits
+from dissector.net.events import Connection, Endpoint, StreamEvent
+from dissector.net.halfstream import HalfStream
+from dissector.net.ip import ACK, SYN, Segments
+from dissector.net.link import Columns
+
+_U64 = npt.NDArray[np.uint64]
+
+Key = tuple[int, ...]
+"""Both ends of a connection in a fixed order: high and low half of the address, then the port, of each.
+The port's bit 16 tells IPv6 from IPv4."""
+
+_FACTORS: Final = [np.uint64(random.SystemRandom().getrandbits(64) | 1) for _ in range(6)]
+"""Odd factors of this run's hash. It only brings a connection's rows together, so neither a collision nor the
+factors show in the output; drawing them anew keeps a hostile sender from aiming at collisions."""
+
+
+class Keys(msgspec.Struct):
+    """The connection that each segment belongs to, by columns."""
+
+    hash: _U64
+    """Equal for equal keys; the lowest bit is the direction."""
+    columns: tuple[_U64, ...]
+    """The key's parts."""
+    from_low: npt.NDArray[np.bool_]
+    """Whether the sender is the end that comes first in the key."""
+
+    def at(self, indices: npt.NDArray[np.int64]) -> list[Key]:
+        """Give the keys of some segments."""
+        return list(zip(*(column[indices].tolist() for column in self.columns), strict=True))
+
+
+def connection_keys(columns: Columns, rows: Segments) -> Keys:
+    """Make the keys of the segments of a batch, the same for both directions of a connection."""
+    six = rows.is_ipv6
+    at = rows.ip
+    version = six.astype(np.uint64) << np.uint64(16)
+    zero = np.uint64(0)
+    source = (
+        np.where(six, columns.u64[np.where(six, at + 8, at)], zero),
+        np.where(six, columns.u64[np.where(six, at + 16, at)], columns.u32[at + 12].astype(np.uint64)),
+        rows.source_port | version,
+    )
+    destination = (
+        np.where(six, columns.u64[np.where(six, at + 24, at)], zero),
+        np.where(six, columns.u64[np.where(six, at + 32, at)], columns.u32[at + 16].astype(np.uint64)),
+        rows.destination_port | version,
+    )
+    from_low = _less(source, destination)
+    low = [np.where(from_low, a, b).astype(np.uint64) for a, b in zip(source, destination, strict=True)]
+    high = [np.where(from_low, b, a).astype(np.uint64) for a, b in zip(source, destination, strict=True)]
+    mixed = np.zeros(len(at), np.uint64)
+    for part, factor in zip((*low, *high), _FACTORS, strict=True):
+        mixed = (mixed ^ part) * factor
+        mixed ^= mixed >> np.uint64(29)
+    return Keys((mixed & ~np.uint64(1)) | from_low, (*low, *high), from_low)
+
+
+def _less(a: tuple[_U64, ...], b: tuple[_U64, ...]) -> npt.NDArray[np.bool_]:
+    less: npt.NDArray[np.bool_] = a[-1] < b[-1]
+    for left, right in zip(reversed(a[:-1]), reversed(b[:-1]), strict=True):
+        less = (left < right) | ((left == right) & less)
+    return less
+
+
+def _endpoints(key: Key) -> tuple[Endpoint, Endpoint]:
+    ends = []
+    for high, low, port in (key[:3], key[3:]):
+        packed = high.to_bytes(8, "big") + low.to_bytes(8, "big") if port >> 16 else low.to_bytes(4, "big")
+        ends.append(Endpoint.from_packed(packed, port & 0xFFFF))
+    return ends[0], ends[1]
+
+
+class Flow:
+    """A TCP connection in the table. Those on no watched port are only counted, for ``tcp.stream``."""
+
+    __slots__ = ("high", "initial", "low")
+
+    def __init__(self) -> None:
+        self.initial: dict[bool, int] = {}
+        """The SYN's sequence number of the low end (True) and the high end; where no SYN was seen, the number before
+        the first that was sent or acknowledged."""
+        self.low: HalfStream | None = None
+        """What the end that comes first in the key sends; None where the connection is not watched."""
+        self.high: HalfStream | None = None
+
+    @property
+    def halves(self) -> tuple[HalfStream, ...]:
+        """Both directions, or none where the connection is not watched."""
+        return (self.low, self.high) if self.low is not None and self.high is not None else ()
+
+    def begins_anew(self, from_low: bool, sequence: int) -> bool:
+        """Tell whether a SYN opens another connection on the same ports rather than repeating this one's."""
+        return self.initial.get(from_low, sequence) != sequence
+
+    def note(self, from_low: bool, sequence: int, acknowledgment: int | None) -> None:
+        """Learn where the directions begin from a SYN, or from the first packet that was captured."""
+        self.initial.setdefault(from_low, sequence)
+        if acknowledgment is not None:
+            self.initial.setdefault(not from_low, (acknowledgment - 1) & 0xFFFF_FFFF)
+
+    def end(self, reason: str, number: int, time_ns: int) -> list[StreamEvent]:
+        """End both directions."""
+        events: list[StreamEvent] = []
+        for half in self.halves:
+            if not half.ended:
+                half.end(reason, number, time_ns)
+                events += half.take()
+        return events
+
+
+class FlowTable:
+    """All TCP connections, the longest silent first; at most `limits.CONNECTIONS`.
+
+    The order is that of the last batch, with new connections at the end, until `touch` tells of this one.
+    """
+
+    def __init__(self, ports: Collection[int]) -> None:
+        self.watched = 0
+        """Connections on watched ports so far."""
+        self._ports = frozenset(ports)
+        self._flows: dict[Key, Flow] = {}
+        self._streams = 0
+
+    def find(self, key: Key) -> Flow | None:
+        """Look a connection up."""
+        return self._flows.get(key)
+
+    def touch(self, keys: Iterable[Key]) -> None:
+        """Note that connections are not silent, in the order in which they spoke last."""
+        for key in keys:
+            flow = self._flows.pop(key, None)
+            if flow is not None:
+                self._flows[key] = flow
+
+    def make_room(self, first_rows: Mapping[Key, int], row: int) -> tuple[Key, Flow] | None:
+        """Push out the longest silent connection where ``row`` made them too many; None where it did not.
+
+        ``first_rows`` are the first rows of the connections in this batch, which has no more rows than
+        `limits.CONNECTIONS`: so there is one that has not spoken in it before ``row``.
+        """
+        while len(self._flows) > limits.CONNECTIONS:
+            key = next(iter(self._flows))
+            flow = self._flows.pop(key)
+            if first_rows.get(key, row + 1) > row:
+                return key, flow
+            self._flows[key] = flow
+        return None
+
+    def open(self, key: Key, from_low: bool, flags: int) -> Flow:
+        """Enter a connection by its first packet, in place of an older one on the same ports."""
+        flow = Flow()
+        low, high = key[2] & 0xFFFF in self._ports, key[5] & 0xFFFF in self._ports
+        if low or high:
+            self.watched += 1
+            # Without a SYN the ports tell; where they do not, the one who speaks first is taken for the client.
+            by_port = from_low if low == high else high
+            low_is_client = from_low is not bool(flags & ACK) if flags & SYN else by_port
+            ends = _endpoints(key)
+            client, broker = ends if low_is_client else ends[::-1]
+            connection = Connection(self._streams, client, broker)
+            flow.low = HalfStream(connection, low_is_client)
+            flow.high = HalfStream(connection, not low_is_client)
+        self._streams += 1
+        self._flows.pop(key, None)
+        self._flows[key] = flow
+        return flow
+
+    def clear(self) -> list[Flow]:
+        """Empty the table and give what was in it."""
+        flows = list(self._flows.values())
+        self._flows.clear()
+        return flows

@@ -1,0 +1,170 @@
+"""Secrets in decoded values and in bodies, at every depth and level of JSON within JSON."""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from dissector import limits
+from dissector.oslo import jsontext
+from dissector.oslo.compression import decompress
+from dissector.oslo.masktext import MASK, mask_text
+from dissector.oslo.secretkeys import names_secret
+from dissector.oslo.undecodable import Undecodable
+
+_JSON_STARTS: Final = frozenset("{[ \t\r\n")
+
+
+def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON or field-table value
+    """Give a value with `MASK` in the place of every secret; the value itself where it holds none.
+
+    For JSON values and for AMQP field tables (properties, headers, client properties). A secret is
+
+    - the value of a key that names one (`dissector.oslo.secretkeys.names_secret`), whatever its type. None,
+      booleans and what is empty stay: they tell that there was no secret. (``strutils.mask_dict_password``
+      masks these too, but looks into an object below such a key instead of masking it.)
+    - what `dissector.oslo.masktext.mask_text` finds in a string, be it a value or a key;
+    - any of these in a string that is itself a JSON object or array, which is then encoded again.
+
+    The order of keys is kept. Objects and arrays deeper than `limits.JSON_DEPTH` (through strings that hold
+    JSON, too) are masked as a whole, and so is a value for which the caller left too little stack.
+    """
+    try:
+        return _mask(value, 0)
+    except RecursionError:
+        return MASK
+
+
+def mask_json(body: bytes, compression: str | None = None) -> bytes | None:
+    """Give a JSON body with its secrets masked, in the shape that it had on the wire.
+
+    The envelope's ``oslo.message``, and a failure in it, are still JSON strings in which the secrets are
+    masked; keys keep their order, and the notation is that of Python's ``json``, as in oslo.messaging. A body
+    without secrets is returned as it is (decompressed, where ``compression``, kombu's header, names a codec).
+    None where the body is no JSON, or cannot be decompressed: then `dissector.oslo.decode` gives what can be
+    shown of it.
+    """
+    try:
+        body = decompress(body, compression)
+        value = jsontext.loads(body)
+    except Undecodable:
+        return None
+    masked = mask(value)
+    return body if masked is value else _dumps_like(masked, body.decode()).encode()
+
+
+def mask_bytes(data: bytes) -> bytes:
+    """Mask the secrets in bytes that are no UTF-8 text, as far as they are written in ASCII."""
+    return mask_text(data.decode("latin-1")).encode("latin-1")
+
+
+def _mask(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON or field-table value
+    masker = _MASKERS.get(type(value))
+    return value if masker is None else masker(value, depth)
+
+
+def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK or a dict
+    if depth >= limits.JSON_DEPTH:
+        return MASK if value else value
+    changed: dict[Any, Any] | None = None
+    renamed: dict[Any, str] = {}
+    for key, item in value.items():
+        name = str(key)
+        verdict = _remembered(name) if len(name) <= limits.KEY_CACHE_CHARS else _judge(name)
+        if verdict is _PLAIN:
+            masker = _MASKERS.get(type(item))
+            if masker is None:
+                continue
+            masked = masker(item, depth + 1)
+        else:
+            masked = _hide(item) if verdict.secret else _mask(item, depth + 1)
+            if verdict.shown != name:
+                renamed[key] = verdict.shown
+        if masked is not item:
+            if changed is None:
+                changed = dict(value)
+            changed[key] = masked
+    if changed is None:
+        changed = value
+    return {renamed.get(key, key): item for key, item in changed.items()} if renamed else changed
+
+
+def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: ANN401 - MASK or a list
+    if depth >= limits.JSON_DEPTH:
+        return MASK if value else value
+    changed: list[Any] | None = None
+    for index, item in enumerate(value):
+        masker = _MASKERS.get(type(item))
+        if masker is None:
+            continue
+        masked = masker(item, depth + 1)
+        if masked is not item:
+            if changed is None:
+                changed = list(value)
+            changed[index] = masked
+    return value if changed is None else changed
+
+
+def _mask_str(value: str, depth: int) -> str:
+    if value[:1] in _JSON_STARTS and value.lstrip()[:1] in _JSON_STARTS:
+        try:
+            inner = jsontext.loads(value)
+        except Undecodable:
+            pass
+        else:
+            masked_inner = _mask(inner, depth + 1)
+            return value if masked_inner is inner else _dumps_like(masked_inner, value)
+    masked = mask_text(value)
+    return value if masked == value else masked
+
+
+def _mask_raw(value: bytes, _depth: int) -> bytes:
+    masked = mask_bytes(value)
+    return value if masked == value else masked
+
+
+_MASKERS: Final[dict[type, Callable[[Any, int], Any]]] = {
+    dict: _mask_dict,
+    list: _mask_list,
+    tuple: _mask_list,
+    str: _mask_str,
+    bytes: _mask_raw,
+}
+
+
+def _hide(value: Any) -> Any:  # noqa: ANN401 - any JSON or field-table value
+    """Mask the value of a key that names a secret, unless the value tells only that there is none."""
+    if value is None or isinstance(value, bool) or value == MASK:
+        return value
+    if isinstance(value, str | bytes | list | tuple | dict) and not value:
+        return value
+    return MASK
+
+
+class _Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What a key means for masking."""
+
+    secret: bool
+    """Its value is a secret."""
+    shown: str
+    """The key itself, its own secrets masked (a URL can be a key)."""
+
+
+_PLAIN: Final = _Verdict(secret=False, shown="")
+"""The verdict on keys that neither name nor hold a secret: nearly all."""
+
+
+def _judge(key: str) -> _Verdict:
+    secret, shown = names_secret(key), mask_text(key)
+    return _Verdict(secret, shown) if secret or shown != key else _PLAIN
+
+
+_remembered: Final = lru_cache(limits.KEY_CACHE_ENTRIES)(_judge)
+
+
+def _dumps_like(value: Any, text: str) -> str:  # noqa: ANN401 - any JSON value
+    """Encode a value in the notation of a JSON text: Python's spaces or none, escapes or UTF-8."""
+    compact = '": ' not in text
+    return json.dumps(value, separators=(",", ":") if compact else (", ", ": "), ensure_ascii=text.isascii())

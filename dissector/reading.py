@@ -1,0 +1,114 @@
+"""One run over captures, from packets to AMQP events, and how complete it was."""
+
+from collections.abc import Collection, Iterator, Sequence
+from os import PathLike
+
+import msgspec
+
+from dissector.amqp import AmqpCounts, AmqpEvent, Dissection
+from dissector.capture import Capture, link_type_name, open_capture
+from dissector.net import StreamCounts, Streams
+
+DEFAULT_PORTS = (5672,)
+"""The broker's TCP ports, unless others are given (IANA: amqp)."""
+
+
+class Completeness(msgspec.Struct, frozen=True):
+    """What a run has read and what it has not."""
+
+    streams: StreamCounts
+    amqp: AmqpCounts
+    packets: int
+    """Packets read."""
+    truncated_packets: int
+    """Packets of which the capture holds less than was on the wire."""
+    kernel_drops: int | None
+    """Packets that the capturing system lost, where the capture says."""
+    is_damaged: bool
+    """Whether a capture file was cut off or broken: something after that point may be missing."""
+
+    def summary(self) -> str:
+        """Say it in one line."""
+        counts = [
+            _count(self.packets, "packet"),
+            _count(self.streams.connections, "AMQP connection"),
+            _count(self.amqp.messages, "message"),
+        ]
+        missing = self.missing()
+        return ", ".join(counts) + ("; not complete: " + ", ".join(missing) if missing else "; complete")
+
+    def missing(self) -> list[str]:
+        """Say what is missing, one part each; empty where all that the watched connections said was decoded."""
+        ip, amqp = self.streams.ip, self.amqp
+        parts = [
+            ("a damaged capture file", self.is_damaged),
+            (_count(self.kernel_drops or 0, "packet") + " dropped by the capturing system", self.kernel_drops),
+            (_count(self.truncated_packets, "packet") + " cut by the snap length", self.truncated_packets),
+            (_count(ip.fragments, "IP fragment") + " not put together", ip.fragments),
+            (_count(ip.malformed, "packet") + " with broken headers", ip.malformed),
+            (f"{_count(amqp.gaps, 'gap')} of {_count(amqp.missing_bytes, 'byte')}", amqp.gaps),
+            (_count(amqp.skipped_bytes, "byte") + " undecoded", amqp.skipped_bytes),
+            (_count(self.streams.evicted, "connection") + " too many at once", self.streams.evicted),
+        ]
+        parts += [
+            (f"{_count(packets, 'packet')} of link type {link_type_name(kind)}, which osloshark cannot read", packets)
+            for kind, packets in self.streams.unsupported.items()
+        ]
+        return [text for text, is_so in parts if is_so]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+class Reading:
+    """Reads captures as one run. Iterate over it once; the attributes are right at any time."""
+
+    def __init__(self, paths: Sequence[str | PathLike[str]], *, ports: Collection[int] = DEFAULT_PORTS) -> None:
+        """Open the captures; raises `dissector.UsageError` where one cannot be read (see `open_capture`)."""
+        self.capture: Capture = open_capture(paths)
+        self.first_time_ns = 0
+        """When the first packet was captured, nanoseconds since the epoch; 0 before it is read."""
+        self.is_waiting = False
+        """Whether packets are being waited for: then an interrupt leaves nothing half done."""
+        self._streams = Streams(ports)
+        self._dissection = Dissection()
+
+    def __iter__(self) -> Iterator[AmqpEvent]:
+        """Give the events in the order of their packets."""
+        for events in self.batches():
+            yield from events
+
+    def batches(self) -> Iterator[list[AmqpEvent]]:
+        """Give the events as they come, those of one batch of packets at a time; empty ones too."""
+        batches = iter(self.capture)
+        while True:
+            self.is_waiting = True
+            batch = next(batches, None)
+            self.is_waiting = False
+            if batch is None:
+                break
+            if not self.first_time_ns and len(batch):
+                self.first_time_ns = int(batch.time_ns[0])
+            yield self._dissection.feed(self._streams.feed(batch))
+        yield self.finish()
+
+    def finish(self) -> list[AmqpEvent]:
+        """Give what was held back for packets that do not come; for who stops early. Empty when called again."""
+        return self._dissection.feed(self._streams.finish())
+
+    def close(self) -> None:
+        """Close the captures."""
+        self.capture.close()
+
+    @property
+    def completeness(self) -> Completeness:
+        """How complete the run is so far."""
+        return Completeness(
+            self._streams.counts,
+            self._dissection.counts,
+            self.capture.packets,
+            self.capture.truncated_packets,
+            self.capture.kernel_drops,
+            bool(self.capture.notices),
+        )

@@ -1,0 +1,1 @@
+"""Messages and events in, bytes for people and programs out."""

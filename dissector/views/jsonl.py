@@ -1,0 +1,41 @@
+"""``-T jsonl``: one JSON object a line, the records of `dissector.fields`."""
+
+import msgspec
+
+from dissector.amqp import AmqpEvent, Message
+from dissector.views.record import event_record, record
+
+
+class JsonlView:
+    """Writes the record of every message, and with ``events`` of everything else, too."""
+
+    def __init__(self, *, show_secrets: bool = False, events: bool = False) -> None:
+        self._show_secrets = show_secrets
+        self._events = events
+        self._encode = msgspec.json.Encoder().encode
+
+    def feed(self, event: AmqpEvent) -> bytes:
+        """Give a message's line."""
+        if isinstance(event, Message):
+            return json_line(self._encode(record(event, show_secrets=self._show_secrets)))
+        if self._events:
+            return json_line(self._encode(event_record(event, show_secrets=self._show_secrets)))
+        return b""
+
+    def finish(self) -> bytes:
+        """Give nothing: no line is held back."""
+        return b""
+
+
+def json_line(encoded: bytes) -> bytes:
+    """End a JSON text as a line that is safe to show: what is not printable in it is escaped, as JSON allows."""
+    if not encoded.isascii() or b"\x7f" in encoded:
+        text = encoded.decode()
+        if not text.isprintable():
+            encoded = "".join(char if char.isprintable() else _escape(char) for char in text).encode()
+    return encoded + b"\n"
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

@@ -1,0 +1,69 @@
+"""What the broker's own tracing (the firehose) would have told of a message, as far as its packets tell it.
+
+Source: ``rabbit_trace.erl`` and ``rabbit_channel.erl`` in RabbitMQ.
+"""
+
+from base64 import b64decode
+from typing import Final, TypeGuard
+
+from msgspec import UNSET
+
+from dissector.amqp import AmqpEvent, Message
+from dissector.fields import BodyFields
+from dissector.oslo import mask_json
+from dissector.oslo.compression import decompress
+from dissector.oslo.undecodable import Undecodable
+from dissector.views.record import decode_body
+
+TRACE_EXCHANGE: Final = "amq.rabbitmq.trace"
+UNKNOWN: Final = "?"
+"""What text shows for what the packets do not tell."""
+
+_COPIES: Final = ("CC", "BCC")
+
+
+def is_traced(event: AmqpEvent) -> TypeGuard[Message]:
+    """Tell whether the firehose has it: a message, unless it is a return or the firehose's own."""
+    return isinstance(event, Message) and event.leg != "return" and event.method.exchange != TRACE_EXCHANGE
+
+
+def routing_keys(message: Message) -> list[str]:
+    """Give the routing key and those that the sender added in the headers ``CC`` and ``BCC``.
+
+    The broker takes ``BCC`` off before it delivers, so a delivery does not show these.
+    """
+    headers = message.properties.headers
+    keys = [message.method.routing_key]
+    if headers is not UNSET:
+        for name in _COPIES:
+            copies = headers.get(name)
+            if isinstance(copies, list):
+                keys += [copy for copy in copies if isinstance(copy, str)]
+    return keys
+
+
+def shown_body(message: Message, *, show_secrets: bool) -> bytes:
+    """Give the body as on the wire with ``show_secrets``; else decompressed, with its secrets masked."""
+    if show_secrets:
+        return message.body
+    masked = mask_json(message.body, _compression(message))
+    if masked is not None:
+        return masked
+    shown = decode_body(message, show_secrets=False).body or BodyFields()
+    return (shown.text or "").encode() if shown.base64 is UNSET else b64decode(shown.base64)
+
+
+def plain_body(message: Message, *, show_secrets: bool) -> bytes:
+    """Give the body decompressed, where that can be done; its secrets masked unless ``show_secrets``."""
+    if not show_secrets:
+        return shown_body(message, show_secrets=False)
+    try:
+        return decompress(message.body, _compression(message))
+    except Undecodable:
+        return message.body
+
+
+def _compression(message: Message) -> str | None:
+    headers = message.properties.headers
+    compression = None if headers is UNSET else headers.get("compression")
+    return compression if isinstance(compression, str) else None

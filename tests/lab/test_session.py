@@ -1,0 +1,25 @@
+"""A live laboratory keeps what the shipped captures promise."""
+
+from collections import Counter
+
+import pytest
+
+from .captures import check_counts
+from .network import COMPUTE1
+from .recorder import Tap
+from .session import Lab
+
+pytestmark = [pytest.mark.broker, pytest.mark.netns, pytest.mark.tshark]
+
+
+def test_fanout_is_one_publish_and_a_deliver_for_each_agent(lab: Lab):
+    recording = lab.record("fanout")
+    check_counts(recording.pcap, recording.truth)
+    assert Counter(record.leg for record in recording.truth) == {"publish": 2, "deliver": 4}
+
+
+def test_a_capture_on_any_sees_the_same(lab: Lab):
+    recording = lab.record("failure", tap=Tap("any"), everyone=COMPUTE1.name)
+    check_counts(recording.pcap, recording.truth)
+    (host,) = {record.headers.connection.partition(":")[0] for record in recording.truth}
+    assert host == COMPUTE1.ipv4

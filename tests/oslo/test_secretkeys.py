@@ -1,0 +1,28 @@
+import pytest
+from oslo_utils import strutils
+
+from dissector.oslo.secretkeys import FURTHER_KEYS, STEMS, STRUTILS_KEYS, names_secret
+
+
+def test_the_table_is_that_of_the_installed_strutils():
+    assert set(strutils._SANITIZE_KEYS) <= set(STRUTILS_KEYS)
+
+
+def test_stems_cover_the_whole_table():
+    for key in STRUTILS_KEYS + FURTHER_KEYS:
+        assert key == key.lower()
+        assert any(stem in key for stem in STEMS)
+        assert names_secret(key)
+        assert names_secret(f"x-{key.upper()}-1")
+    assert len(STEMS) < len(STRUTILS_KEYS + FURTHER_KEYS)
+
+
+@pytest.mark.parametrize("key", ["X-Auth-Token", "original_password", "token_count", "CHAPPASSWORD", "Fernetkeys"])
+def test_a_part_is_enough(key):
+    assert names_secret(key)
+    assert strutils.mask_dict_password({key: "S3cret"}) == {key: "***"}
+
+
+@pytest.mark.parametrize("key", ["", "host", "key", "pass", "user_id", "project", "image_ref", "keypair", "passive"])
+def test_others_do_not(key):
+    assert not names_secret(key)
