@@ -10,8 +10,8 @@ from rich.text import Text
 
 HERE = Path(__file__).parent
 COMMAND = ["osloshark", "read", "pcaps/demo.pcap"]
-COLUMNS = 150
-FIRST, LINES = 30, 26
+COLUMNS = 160
+FIRST, LINES = 46, 28
 
 
 def main() -> None:

@@ -105,16 +105,16 @@ class ConnectionState:
         if isinstance(method, m.BasicPublish):
             if channel.published >= 0:
                 channel.published += 1
-                _remember(channel.confirms, channel.published, ordinal)
+                _remember(channel.confirms, channel.published, ordinal, limits.UNSETTLED)
         elif isinstance(method, m.BasicDeliver):
             message.queue = channel.consumers.get(method.consumer_tag)
             if method.consumer_tag not in channel.no_ack:
-                _remember(channel.undelivered, method.delivery_tag, ordinal)
+                _remember(channel.undelivered, method.delivery_tag, ordinal, limits.UNSETTLED)
         elif isinstance(method, m.BasicGetOk):
             get, last_queue = channel.gets.popleft() if channel.gets else (None, None)
             message.queue = last_queue if get is None else get.queue or last_queue
             if get is None or not get.no_ack:
-                _remember(channel.undelivered, method.delivery_tag, ordinal)
+                _remember(channel.undelivered, method.delivery_tag, ordinal, limits.UNSETTLED)
 
     def _settle(self, event: Event) -> None:
         method = event.method
@@ -263,7 +263,7 @@ class ConnectionState:
                 channel.confirms.clear()
 
 
-def _remember(known: dict[K, V], key: K, value: V, limit: int = limits.UNSETTLED) -> None:
+def _remember(known: dict[K, V], key: K, value: V, limit: int) -> None:
     known[key] = value
     if len(known) > limit:
         del known[next(iter(known))]

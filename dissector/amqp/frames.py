@@ -38,7 +38,8 @@ LOST: Final = -1
 """Kind of a ``Frame`` that is no frame: step was found again here, after the bytes that were passed over. Its
 channel is an index into `Run.notes`."""
 FOREIGN: Final = -2
-"""Kind of a ``Frame`` that is another protocol, to the end of the stream. Its channel as with `LOST`."""
+"""Kind of a ``Frame`` that is the first bytes of another protocol, which goes to the end of the stream. Its channel
+as with `LOST`."""
 
 Frame = tuple[int, int, int, int]
 """Kind (`constants.FRAME_TYPES`, or one of the above), channel, and the payload's start and end in the run."""
@@ -183,11 +184,17 @@ class FrameReader:
         data = run.data
         size_of_data = len(data)
         append = frames.append
+        most = {
+            FRAME_METHOD: limits.RESYNC_FRAME_BYTES,
+            FRAME_HEADER: limits.RESYNC_FRAME_BYTES,
+            FRAME_BODY: limits.FRAME_BYTES,
+            FRAME_HEARTBEAT: 0,
+        }
         self._need = FRAME_HEADER_BYTES
         while pos + FRAME_HEADER_BYTES < size_of_data:
             kind, channel, size = _HEADER(data, pos)
             end = pos + FRAME_HEADER_BYTES + size
-            if kind not in FRAME_TYPES or size > limits.FRAME_BYTES:
+            if size > most.get(kind, -1):
                 self._lost_with = run.completed[run.at(pos + FRAME_HEADER_BYTES)]
                 break
             if end >= size_of_data:
@@ -228,14 +235,16 @@ class FrameReader:
             self._in_step = True
             frames.append((PROTOCOL, 0, 0, len(PROTOCOL_HEADER)))
             return len(PROTOCOL_HEADER)
-        version = _PROTOCOLS.get(data[4:8], "AMQP of an unknown version")
-        return self._give_up(run, version, frames)
+        version = _PROTOCOLS.get(data[4:8])
+        if version is None and not at_start:
+            return 0  # the middle of a start-ok, say: AMQPLAIN
+        return self._give_up(run, version or "AMQP of an unknown version", frames)
 
     def _give_up(self, run: Run, protocol: str, frames: list[Frame]) -> int:
         self._foreign = True
         self.skipped += len(run.data)
-        run.notes.append(Note(protocol, len(run.data), 0))
-        frames.append((FOREIGN, len(run.notes) - 1, 0, len(run.data)))
+        run.notes.append(Note(protocol, 0, 0))
+        frames.append((FOREIGN, len(run.notes) - 1, 0, len(PROTOCOL_HEADER)))
         return len(run.data)
 
     def _search(self, run: Run, pos: int, frames: list[Frame], *, is_last: bool) -> int:

@@ -2,9 +2,10 @@
 
 A term is `Atom` (one that needs no quotes), `int`, `float`, `bytes` (a binary), `list` or `tuple`. The text is
 Latin-1, an octet a character, for Erlang/OTP counts columns and judges what is printable by octets. The rules
-are those of OTP 25's ``io_lib_pretty`` for these terms, found by comparison with it.
+are those of ``io_lib`` and ``io_lib_pretty`` in OTP 25 for these terms; the tests compare with what it wrote.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -103,7 +104,12 @@ def _binary(octets: bytes) -> _Node:
 
 
 def _float(value: float) -> str:
-    """Write a float with the fewest digits that mean it, in the shorter of the two notations."""
+    """Write a float with the fewest digits that mean it, in the shorter of the two notations.
+
+    Erlang has neither NaN nor infinity; they become the atoms ``nan`` and ``inf``.
+    """
+    if not math.isfinite(value):
+        return str(value)
     digits, exponent = _shortest(value)
     sign, digits = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
     figures = digits.replace(".", "").rstrip("0") or "0"

@@ -26,8 +26,9 @@ _COLORS: Final = {
 _BAD: Final = "red"
 _ENDS_WIDTH: Final = 40
 """Columns of the two ends at first; a longer pair widens the column for the lines after it."""
-_ENDS_WIDTH_MAX: Final = 72
-_ID: Final = re.compile(r"\b([0-9a-f]{8})(?:[0-9a-f]{24}|(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+_ENDS_WIDTH_MAX: Final = 66
+_ENDS_WIDTH_ON_TERMINAL: Final = 52
+_ID: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{8})(?:[0-9a-f]{24}|(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])")
 
 
 class TextView:
@@ -83,7 +84,8 @@ class TextView:
         way = f"{ends[0]} → {ends[1]}"
         if self._width is not None:
             way, info = _shorten(way), _shorten(info)
-        self._ends_width = max(self._ends_width, min(len(way), _ENDS_WIDTH_MAX))
+        most = _ENDS_WIDTH_MAX if self._width is None else _ENDS_WIDTH_ON_TERMINAL
+        self._ends_width = max(self._ends_width, min(len(way), most))
         line = escape(f"{event.number:>6} {self._time(event.time_ns):>11} {way:<{self._ends_width}} {info}".rstrip())
         if self._width is not None and len(line) > self._width:
             line = line[: self._width - 1] + "…"

@@ -7,10 +7,12 @@ from base64 import b64decode
 from typing import Final, TypeGuard
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from dissector.amqp import AmqpEvent, Message
+from dissector.amqp._methods import Properties
 from dissector.fields import BodyFields
-from dissector.oslo import mask_json
+from dissector.oslo import mask, mask_json
 from dissector.oslo.compression import decompress
 from dissector.oslo.undecodable import Undecodable
 from dissector.views.record import decode_body
@@ -20,6 +22,7 @@ UNKNOWN: Final = "?"
 """What text shows for what the packets do not tell."""
 
 _COPIES: Final = ("CC", "BCC")
+_HIDDEN_COPIES: Final = _COPIES[1]
 
 
 def is_traced(event: AmqpEvent) -> TypeGuard[Message]:
@@ -40,6 +43,16 @@ def routing_keys(message: Message) -> list[str]:
             if isinstance(copies, list):
                 keys += [copy for copy in copies if isinstance(copy, str)]
     return keys
+
+
+def traced_properties(message: Message, *, show_secrets: bool) -> Properties:
+    """Give the properties without the header ``BCC``; the secrets in the headers masked unless ``show_secrets``."""
+    properties = message.properties
+    headers = properties.headers
+    if not headers:
+        return properties
+    shown = {name: value for name, value in headers.items() if name != _HIDDEN_COPIES}
+    return replace(properties, headers=shown if show_secrets else mask(shown))
 
 
 def shown_body(message: Message, *, show_secrets: bool) -> bytes:

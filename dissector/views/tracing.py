@@ -7,21 +7,22 @@ from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET
-from msgspec.structs import asdict
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict, replace
 
 from dissector.amqp import AmqpEvent, Message
 from dissector.amqp._methods import Properties
 from dissector.amqp.fieldtable import FieldTable, to_json
-from dissector.oslo import mask
+from dissector.limits import PROPERTIES_MEMO_ENTRIES
 from dissector.views.erlang import Atom, pretty
 from dissector.views.escape import escape
 from dissector.views.jsonl import json_line
 from dissector.views.routed import Line, Queues, RoutedQueues
-from dissector.views.traced import UNKNOWN, is_traced, routing_keys, shown_body
+from dissector.views.traced import UNKNOWN, is_traced, routing_keys, shown_body, traced_properties
 
 _NONE: Final = "none"
 """What the JSON log says where a message has no such field."""
@@ -61,9 +62,7 @@ class TraceView:
     def feed(self, event: AmqpEvent) -> bytes:
         """Give the records that need not wait for deliveries any longer, now that this event has come."""
         if is_traced(event):
-            properties = event.properties
-            if not self._show_secrets and properties.headers:
-                properties = msgspec.structs.replace(properties, headers=mask(properties.headers))
+            properties = traced_properties(event, show_secrets=self._show_secrets)
             body = shown_body(event, show_secrets=self._show_secrets)
             self._routed.add(event, self._line(event, properties, body))
         return b"".join(map(self._written, self._routed.ready(event.time_ns)))
@@ -150,12 +149,29 @@ def _text_line(message: Message, properties: Properties, body: bytes) -> Line:
     ]
     if not publish:
         before.append(f"Queue:        {_shown(message.queue)}")
-    fields = [
-        (name.encode(), *_typed(name, value, "")) for name, value in asdict(properties).items() if value is not UNSET
-    ]
     payload = "\n".join("\t".join(map(escape, line.split("\t"))) for line in _text(body).split("\n"))
-    after = [_termed("Properties:   ", fields[::-1]), "Payload: ", payload, ""]
+    after = [_properties(properties), "Payload: ", payload, ""]
     return Line("\n".join([*before, ""]).encode(), "\n".join(after).encode())
+
+
+def _properties(properties: Properties) -> str:
+    headers = properties.headers
+    if headers:
+        return _properties_with(properties, headers)
+    return _usual_properties(replace(properties, headers=UNSET), headers is not UNSET)
+
+
+@lru_cache(PROPERTIES_MEMO_ENTRIES)
+def _usual_properties(properties: Properties, empty_headers: bool) -> str:
+    """Write properties without headers: nearly all messages of a service have the same few."""
+    return _properties_with(properties, {} if empty_headers else UNSET)
+
+
+def _properties_with(properties: Properties, headers: FieldTable | UnsetType) -> str:
+    """Write properties in the order in which the plugin does: the last one first."""
+    values = {**asdict(properties), "headers": headers}
+    fields = [(name.encode(), *_typed(name, value, "")) for name, value in values.items() if value is not UNSET]
+    return _termed("Properties:   ", fields[::-1])
 
 
 def _text_written(line: Line) -> bytes:

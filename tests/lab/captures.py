@@ -11,6 +11,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,7 +31,14 @@ from .session import Lab, Recording, laboratory
 TOTAL_BYTES: Final = 5_000_000
 PLAIN_BYTES: Final = 1_000_000
 """Larger captures are shipped gzip'd, larger truths in zstd, which finds a body's second copy as well."""
-FORBIDDEN: Final = (b"/work", b"/root", b"/home", b"/tmp", b"pyenv", b".venv")
+FORBIDDEN: Final = (
+    *(str(path).encode() for path in (Path(__file__).parents[2], sys.prefix, sys.base_prefix, Path.home())),
+    b"/root",
+    b"/home",
+    b"/tmp",
+    b".venv",
+)
+"""Where the project, its Python and its people are, and the usual places of such."""
 CONTENT: Final = {"40": "publish", "50": "return", "60": "deliver", "71": "get-ok"}
 """Methods of class 60 (basic) that carry content."""
 

@@ -9,7 +9,7 @@ from .network import COMPUTE1
 from .recorder import Tap
 from .session import Lab
 
-pytestmark = [pytest.mark.broker, pytest.mark.netns, pytest.mark.tshark]
+pytestmark = [pytest.mark.broker, pytest.mark.netns, pytest.mark.tshark, pytest.mark.xdist_group("lab")]
 
 
 def test_fanout_is_one_publish_and_a_deliver_for_each_agent(lab: Lab):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dissector.net import Streams
+from dissector.net import StreamData, Streams
 from dissector.net.ip import IpCounts, segments
 from dissector.net.link import Columns, ip_offsets
 
@@ -203,5 +203,5 @@ def test_damaged_headers_never_raise(data, changes):
     streams = Streams((5672, 40000))
     events = [*streams.feed(batch([bytes(damaged)])), *streams.finish()]
     counts = streams.counts.ip
-    assert len(events) in (0, 1, 2, 3, 4)
+    assert sum(isinstance(event, StreamData) for event in events) <= 1
     assert counts.not_tcp + counts.fragments + counts.malformed + counts.not_ip <= 1

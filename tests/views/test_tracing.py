@@ -1,4 +1,4 @@
-"""The tracing formats against the plugin's own logs (``tracing/``) and, as JSON, against the firehose of every capture."""
+"""The tracing formats against the plugin's own logs (``tracing/``) and the broker's firehose (``pcaps/``)."""
 
 import base64
 import json
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import UNSET
 
 from dissector import limits
@@ -85,7 +87,8 @@ def whole(value):
     return value
 
 
-def test_every_capture_against_the_firehose(capture_name):
+def test_every_capture_against_the_firehose(capture_name, monkeypatch):
+    monkeypatch.setattr("dissector.views.routed.ROUTED_QUEUES_NS", 3600 * 10**9)
     told = truth.load(capture_name)
     delivered = {(r.headers.vhost, r.headers.exchange_name, r.body, r.queue) for r in told if r.leg == "deliver"}
     expected = []
@@ -240,8 +243,7 @@ class TestRoutedQueues:
         view = TraceView("json", show_secrets=True)
         given = b"".join(map(view.feed, [publish(), publish(), publish(), deliver(queue="a"), deliver(queue="a")]))
         shown = [json.loads(line) for line in (given + view.finish()).splitlines()]
-        assert [r["routed_queues"] for r in shown if r["type"] == "published"].count([]) == 2
-        assert ["a"] in [r["routed_queues"] for r in shown]
+        assert [r["routed_queues"] for r in shown if r["type"] == "published"] == [[], ["a"], ["a"]]
 
 
 def test_nothing_on_the_wire_commands_a_terminal():
@@ -261,6 +263,7 @@ def test_routing_keys_that_the_headers_add():
     copies = publish(headers={"CC": ["a", 1], "BCC": ["b"]})
     odd = publish(headers={"CC": "a"})
     assert [record["routing_keys"] for record in records(copies, odd)] == [["q-plugin", "a", "b"], ["q-plugin"]]
+    assert "BCC" not in records(copies)[0]["properties"]["headers"]
 
 
 def test_values_that_the_samples_do_not_hold():
@@ -268,7 +271,27 @@ def test_values_that_the_samples_do_not_hold():
     (record,) = records(publish(headers=headers))
     assert record["properties"]["headers"] == {"big": 2**63, "d": "-12.34", "f": 0.5, "n": "NaN", "t": "text"}
     text = written([publish(headers={name: headers[name] for name in "dft"})], "text")
-    assert '[{<<"d">>,decimal,{2,-1234}},{<<"f">>,double,0.5},{<<"t">>,binary,<<"text">>}]' in " ".join(text.split())
+    assert '[{<<"d">>,decimal,{2,-1234}},{<<"f">>,double,0.5},{<<"t">>,binary,<<"text">>}]' in "".join(text.split())
+
+
+field_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.decimals(allow_nan=False, allow_infinity=False, places=3)
+    | st.text(st.characters(codec="utf-8"))
+    | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "CC", "BCC", "compression", "x-death"]), field_values), st.binary())
+def test_no_headers_and_no_body_raise(headers, body):
+    for show_secrets in (True, False):
+        records(publish(body, headers=headers), show_secrets=show_secrets)
+        text = written([publish(body, headers=headers)], "text", show_secrets=show_secrets)
+        assert all(line.replace("\t", "").isprintable() for line in text.split("\n"))
 
 
 def test_a_message_without_properties():

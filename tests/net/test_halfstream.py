@@ -1,0 +1,331 @@
+"""One direction, segment by segment: what is missing, repeated, overlapping, and when a hole is given up.
+
+Everything goes in twice: all packets in one batch, and each in a batch of its own.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dissector import limits
+from dissector.net import StreamData, StreamEnd, StreamGap
+from dissector.net.halfstream import distance
+
+from .packets import (
+    ACK,
+    FIN,
+    RST,
+    SECOND,
+    SYN,
+    Packet,
+    batches,
+    events_of,
+    joined,
+    one,
+    provenance,
+    segment,
+    single,
+)
+
+
+@pytest.fixture(params=[batches, single], ids=["one batch", "batches of one"])
+def cut(request):
+    return request.param
+
+
+def said_by_client(cut, *packets):
+    return one(events_of(cut(packets)))
+
+
+def c(sequence, data=b"", **more):
+    return segment(True, sequence, data, **more)
+
+
+def b(acknowledgment, **more):
+    """The broker's acknowledgment."""
+    return segment(False, 9000, ack=acknowledgment, **more)
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "expected"),
+    [(5, 3, 2), (3, 5, -2), (1, 2**32 - 1, 2), (2**32 - 1, 1, -2), (2**31, 0, -(2**31)), (2**31 - 1, 0, 2**31 - 1)],
+)
+def test_distance(later, earlier, expected):
+    assert distance(later, earlier) == expected
+
+
+def test_in_order(cut):
+    assert said_by_client(cut, c(1, b"ab"), c(3, b"cd"), c(5, b"e")) == [b"abcde"]
+
+
+@pytest.mark.parametrize("start", [2**32 - 5, 2**32 - 1, 2**31 - 3, 0])
+def test_sequence_numbers_wrap_around(cut, start):
+    packets = [c(start - 1, flags=SYN), *(c(start + at, bytes([at]) * 2) for at in (0, 2, 4, 8, 6, 10))]
+    assert said_by_client(cut, *packets) == [bytes(at for at in (0, 2, 4, 6, 8, 10) for _ in range(2))]
+
+
+@pytest.mark.parametrize("again", [c(1, b"abcd"), c(1, b"ab"), c(3, b"cd"), c(2, b"bc")])
+def test_retransmission(cut, again):
+    assert said_by_client(cut, c(1, b"abcd"), again, c(5, b"ef")) == [b"abcdef"]
+
+
+def test_retransmission_that_differs_is_told_and_the_first_copy_kept(cut):
+    assert said_by_client(cut, c(1, b"abcd"), c(2, b"bX"), c(5, b"ef")) == [b"abcd", ("differs", 2), b"ef"]
+
+
+def test_retransmission_older_than_what_is_kept_is_not_compared(cut, monkeypatch):
+    monkeypatch.setattr(limits, "OVERLAP_BYTES", 4)
+    packets = [c(1, b"abcdefgh"), c(1, b"XXXX"), c(3, b"XXef"), c(3, b"XXeX")]
+    assert said_by_client(cut, *packets) == [b"abcdefgh", ("differs", 4)]
+
+
+# Held: bytes 4 to 7 and 10 to 13 of the alphabet; then one more segment in every geometry.
+@pytest.mark.parametrize("begin", range(18))
+@pytest.mark.parametrize("size", [1, 2, 4, 7, 12])
+@pytest.mark.parametrize("differs", [False, True])
+def test_overlap_with_what_is_held(cut, begin, size, differs):
+    text = b"abcdefghijklmnopqrstuvwxyzabcdef"
+    end = begin + size
+    new = bytes(x ^ 0x20 for x in text[begin:end]) if differs else text[begin:end]
+    held = [(4, text[4:8]), (10, text[10:14])]
+    packets = [c(99, flags=SYN), *(c(100 + at, data) for at, data in held), c(100 + begin, new)]
+    expected = bytearray(text)
+    known = {at + i for at, data in held for i in range(len(data))}
+    for at in range(begin, end):
+        if at not in known:
+            expected[at] = new[at - begin]
+    packets += [
+        c(100 + at, bytes(expected[at : at + 1])) for at in range(20) if at not in known | set(range(begin, end))
+    ]
+    said = said_by_client(cut, *packets)
+    told = [item for item in said if not isinstance(item, bytes)]
+    assert b"".join(item for item in said if isinstance(item, bytes))[:20] == expected[: max(20, end)][:20]
+    assert told == ([("differs", 4)] if differs and known & set(range(begin, end)) else [])
+
+
+def test_out_of_order(cut):
+    packets = [c(0, flags=SYN), c(7, b"g"), c(3, b"cd"), c(5, b"ef"), c(1, b"ab")]
+    assert said_by_client(cut, *packets) == [b"abcdefg"]
+
+
+def test_provenance_of_a_hole_filled_late(cut):
+    events = events_of(cut([c(1, b"ab"), c(5, b"ef"), c(3, b"cd"), c(7, b"g")]))
+    numbers = [1, 1, 3, 3, 2, 2, 4]
+    completed = [1, 1, 3, 3, 3, 3, 4]
+    assert provenance(events) == list(zip(b"abcdefg", numbers, completed, strict=True))
+
+
+def test_provenance_of_a_hole_given_up(cut):
+    last = Packet(c(7, b"g"), limits.HOLE_NS)
+    events = events_of(cut([c(1, b"ab"), c(5, b"ef"), last]))
+    assert provenance(events) == [*zip(b"ab", [1] * 2, [1] * 2), *zip(b"ef", [2] * 2, [2] * 2), (ord("g"), 3, 3)]
+    assert [event.released for event in events if isinstance(event, StreamData)][1] == 3
+    assert one(events) == [b"ab", ("gap", 2, 3), b"efg"]
+
+
+def test_times_are_those_of_the_packet_that_made_it_readable(cut):
+    events = events_of(cut([Packet(c(1, b"a"), 10), Packet(c(3, b"c"), 30), Packet(c(2, b"b"), 40)]))
+    assert [time for e in events if isinstance(e, StreamData) for time in e.times_ns] == [10, 40, 40]
+
+
+# -- keepalives and probes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"b"], ids=["empty", "another byte", "the byte again"])
+def test_keepalive(cut, data):
+    assert said_by_client(cut, c(1, b"ab"), c(2, data), b(3), c(2, data), c(3, b"cd")) == [b"abcd"]
+
+
+def test_zero_window_probe(cut):
+    assert said_by_client(cut, c(1, b"ab"), c(3, b"c"), b(3), c(3, b"c"), b(4), c(3, b"cdef")) == [b"abcdef"]
+
+
+# -- begin and end ---------------------------------------------------------------------------------------
+
+
+def test_syn_makes_the_start(cut):
+    events = [e for e in events_of(cut([c(0, flags=SYN), c(1, b"ab"), c(3, b"cd")])) if isinstance(e, StreamData)]
+    assert [event.at_start for event in events] == [True] + [False] * (len(events) - 1)
+
+
+@pytest.mark.parametrize("packets", [[c(1, b"ab")], [c(0, flags=SYN), c(2, b"b")]], ids=["no SYN", "hole at the start"])
+def test_no_start(cut, packets):
+    assert not any(event.at_start for event in events_of(cut(packets)) if isinstance(event, StreamData))
+
+
+def test_data_on_the_syn(cut):
+    assert said_by_client(cut, c(0, b"ab", flags=SYN), c(3, b"cd")) == [b"abcd"]
+
+
+def test_syn_again(cut):
+    packets = [c(0, flags=SYN), c(0, flags=SYN), c(1, b"ab"), c(0, flags=SYN), c(3, b"cd")]
+    assert said_by_client(cut, *packets) == [b"abcd"]
+
+
+def ends(events):
+    return [(e.from_client, e.reason, e.number) for e in events if isinstance(e, StreamEnd)]
+
+
+def test_fin_ends_one_direction(cut):
+    events = events_of(cut([c(1, b"ab"), c(3, b"cd", flags=FIN | ACK), b(6), c(5, flags=FIN | ACK)]))
+    assert one(events) == [b"abcd"]
+    assert ends(events) == [(True, "fin", 2), (False, "capture_end", 4)]
+
+
+def test_fin_waits_for_what_is_missing(cut):
+    packets = [c(1, b"ab"), c(5, b"ef", flags=FIN | ACK), c(3, b"cd"), c(7, b"beyond")]
+    events = events_of(cut(packets))
+    assert one(events) == [b"abcdef"]
+    assert ends(events) == [(True, "fin", 3), (False, "capture_end", 4)]
+
+
+def test_fin_behind_a_hole(cut):
+    events = events_of(cut([c(1, b"ab"), c(5, flags=FIN | ACK)]))
+    assert joined(events)[0, True] == [b"ab", ("gap", 2, 2), ("end", "capture_end", 2)]
+
+
+def test_rst_ends_both_directions(cut):
+    events = events_of(cut([c(1, b"ab"), c(5, b"ef"), segment(False, 9000, flags=RST)]))
+    assert one(events) == [b"ab", ("gap", 2, 3), b"ef"]
+    assert sorted(ends(events)) == [(False, "rst", 3), (True, "rst", 3)]
+
+
+def test_bytes_after_a_rst_are_taken_and_ended_again(cut):
+    events = events_of(cut([c(1, b"ab"), segment(False, 9000, flags=RST), c(3, b"cd"), c(3, b"cd")]))
+    expected = [b"ab", ("end", "rst", 2), b"cd", ("end", "capture_end", 4)]
+    assert joined(events) == {(0, True): expected, (0, False): [("end", "rst", 2)]}
+
+
+# -- holes -------------------------------------------------------------------------------------------------
+
+
+def idle(count):
+    """Packets of another connection."""
+    return [segment(True, 1, client=("10.0.0.9", 1))] * count
+
+
+def test_hole_that_was_acknowledged_is_given_up_after_so_many_packets(cut):
+    hole = [c(1, b"ab"), c(5, b"ef"), b(7)]
+    early = said_by_client(cut, *hole, *idle(limits.HOLE_PACKETS - 2), b(7), c(3, b"cd"))
+    assert early == [b"abcdef"]
+    late = said_by_client(cut, *hole, *idle(limits.HOLE_PACKETS - 1), b(7), c(3, b"cd"))
+    assert late == [b"ab", ("gap", 2, 3 + limits.HOLE_PACKETS), b"ef"]
+
+
+def test_acknowledgment_may_come_before_what_is_behind_the_hole(cut):
+    said = said_by_client(cut, c(1, b"ab"), b(7), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(7))
+    assert said == [b"ab", ("gap", 2, 3 + limits.HOLE_PACKETS), b"ef"]
+
+
+def test_acknowledgments_may_be_reordered(cut):
+    said = said_by_client(cut, c(1, b"ab"), b(7), b(3), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(3))
+    assert said == [b"ab", ("gap", 2, 4 + limits.HOLE_PACKETS), b"ef"]
+
+
+def test_acknowledgment_before_the_first_segment(cut):
+    said = said_by_client(cut, b(7), b(6), c(1, b"ab"), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(3))
+    assert said == [b"ab", ("gap", 2, 4 + limits.HOLE_PACKETS), b"ef"]
+
+
+@pytest.mark.parametrize(("acknowledged", "limit"), [(7, limits.HOLE_ACKED_NS), (3, limits.HOLE_NS)])
+def test_hole_is_given_up_after_some_time(cut, acknowledged, limit):
+    hole = [Packet(c(1, b"ab"), SECOND), Packet(c(5, b"ef"), SECOND), Packet(b(acknowledged), SECOND)]
+    assert said_by_client(cut, *hole, Packet(b(3), SECOND + limit - 1), c(3, b"cd")) == [b"abcdef"]
+    late = said_by_client(cut, *hole, Packet(b(3), SECOND + limit), Packet(c(3, b"cd"), SECOND + limit))
+    assert late == [b"ab", ("gap", 2, 4), b"ef"]
+
+
+def test_each_hole_has_its_own_time(cut):
+    packets = [c(0, flags=SYN), c(2, b"b"), Packet(c(4, b"d"), 5), Packet(c(1, b"a"), limits.HOLE_NS - 1)]
+    packets += [Packet(c(5, b"e"), 2 * limits.HOLE_NS - 2), Packet(c(6, b"f"), 2 * limits.HOLE_NS - 1)]
+    assert said_by_client(cut, *packets) == [b"ab", ("gap", 1, 6), b"def"]
+
+
+def test_held_bytes_are_bounded(cut, monkeypatch):
+    monkeypatch.setattr(limits, "HELD_BYTES", 10)
+    packets = [c(0, flags=SYN), c(3, b"cdefg"), c(10, b"jklmn"), c(20, b"t")]
+    expected = [("gap", 2, 4), b"cdefg", ("gap", 2, 5), b"jklmn", ("gap", 5, 5), b"t"]
+    assert said_by_client(cut, *packets, *idle(1)) == expected
+
+
+def test_held_segments_are_bounded(cut, monkeypatch):
+    monkeypatch.setattr(limits, "HELD_SEGMENTS", 3)
+    packets = [c(0, flags=SYN), c(2, b"b"), c(4, b"d"), c(6, b"f"), c(8, b"h"), c(5, b"e")]
+    assert said_by_client(cut, *packets)[:2] == [("gap", 1, 5), b"b"]
+
+
+def test_bytes_cut_by_the_snap_length_are_a_hole(cut):
+    data = c(3, b"cdef")
+    packets = [c(1, b"ab"), Packet(data[:-2], original=len(data)), c(7, b"gh")]
+    assert said_by_client(cut, *packets) == [b"abcd", ("gap", 2, 3), b"gh"]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_bytes_cut_by_the_snap_length_at_the_end_are_told(cut, kept):
+    data = c(1, b"abcd")
+    packets = [Packet(data[: len(data) - 4 + kept], original=len(data))]
+    assert said_by_client(cut, *packets) == [b"a"][:kept] + [("gap", 4 - kept, 1)]
+
+
+def test_another_connection_on_the_same_ports_whose_syn_is_missing(cut):
+    start = 3_000_000_000
+    packets = [c(start, b"ab"), c(start - limits.BEHIND_BYTES - 1, b"cd"), c(start - limits.BEHIND_BYTES + 1, b"ef")]
+    assert said_by_client(cut, *packets) == [b"ab", ("gap", None, 2), b"cdef"]
+
+
+def test_another_connection_after_a_fin_whose_syn_is_missing(cut):
+    packets = [c(1, b"ab", flags=FIN | ACK), c(4 + limits.BEHIND_BYTES, b"cd")]
+    directions = joined(events_of(cut(packets)))
+    assert directions[0, True] == [b"ab", ("end", "fin", 1), ("gap", None, 2), b"cd", ("end", "capture_end", 2)]
+
+
+# -- the model ---------------------------------------------------------------------------------------------
+
+
+@st.composite
+def traffic(draw, lossy):
+    """A stream, and packets that carry it: cut, duplicated, overlapping, shuffled within a window; bytes lost."""
+    text = draw(st.binary(min_size=1, max_size=120))
+    start = draw(st.sampled_from([1, 2**32 - 30, 2**31 - 30]))
+    pieces, at = [], 0
+    while at < len(text):
+        end = min(len(text), at + draw(st.integers(1, 20)))
+        pieces.append((at, end))
+        at = end
+    lost = draw(st.sets(st.sampled_from(range(len(pieces))))) if lossy else set()
+    kept = [piece for i, piece in enumerate(pieces) if i not in lost]
+    missing = {at for i in lost for at in range(*pieces[i])}
+    extra = draw(st.lists(st.tuples(st.integers(0, len(text)), st.integers(1, 30)), max_size=5))
+    for at, size in extra:
+        end = next((x for x in range(at, min(len(text), at + size)) if x in missing), min(len(text), at + size))
+        if at < end:
+            kept.insert(draw(st.integers(0, len(kept))), (at, end))
+    order = sorted(range(len(kept)), key=lambda i: i + draw(st.integers(0, 6)))
+    sent = [segment(True, start + begin, text[begin:end]) for begin, end in (kept[i] for i in order)]
+    packets = [segment(True, start - 1, flags=SYN), *sent]
+    return text, missing, packets, draw(st.lists(st.integers(0, 60), max_size=4))
+
+
+@given(traffic(lossy=False))
+def test_what_comes_out_is_what_was_sent(case):
+    text, _, packets, cuts = case
+    assert one(events_of(batches(packets, cuts))) == [text]
+
+
+@given(traffic(lossy=True))
+def test_what_comes_out_is_what_was_not_lost(case):
+    text, missing, packets, cuts = case
+    expected, end = [], max((at for at in range(len(text)) if at not in missing), default=-1) + 1
+    for at in range(end):  # nobody can tell of bytes lost at the very end
+        if at in missing:
+            if expected and not isinstance(expected[-1], bytes):
+                expected[-1] += 1
+            else:
+                expected.append(1)
+        elif expected and isinstance(expected[-1], bytes):
+            expected[-1] += text[at : at + 1]
+        else:
+            expected.append(text[at : at + 1])
+    events = events_of(batches(packets, cuts))
+    assert [item if isinstance(item, bytes) else item[1] for item in one(events)] == expected
+    assert all(event.number == len(packets) for event in events if isinstance(event, StreamGap))
