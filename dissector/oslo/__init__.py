@@ -8,6 +8,7 @@ The room knows nothing of other messages, and bytes never raise out of it.
 from dissector.oslo.masking import mask, mask_json
 from dissector.oslo.masktext import mask_text
 from dissector.oslo.message import HotMessage, hot
+from dissector.oslo.plain import envelope_of, plain
 from dissector.oslo.record import Decoded, decode
 
-__all__ = ["Decoded", "HotMessage", "decode", "hot", "mask", "mask_json", "mask_text"]
+__all__ = ["Decoded", "HotMessage", "decode", "envelope_of", "hot", "mask", "mask_json", "mask_text", "plain"]

@@ -1,9 +1,7 @@
 """``-T firehose``: what the well-known script prints that listens on ``amq.rabbitmq.trace`` after trace_on."""
 
 from dissector.amqp import AmqpEvent, Message
-from dissector.oslo import jsontext
-from dissector.oslo.message import MESSAGE_KEY, VERSION_KEY
-from dissector.oslo.undecodable import Undecodable
+from dissector.oslo import envelope_of
 from dissector.views.escape import escape
 from dissector.views.traced import UNKNOWN, is_traced, plain_body, routing_keys
 
@@ -30,11 +28,14 @@ class FirehoseView:
         """Give a message's block."""
         if not is_traced(event):
             return b""
-        version, message = _opened(plain_body(event, show_secrets=self._show_secrets))
+        body = plain_body(event, show_secrets=self._show_secrets)
+        envelope = envelope_of(body)
         lines = [f"[x] {escape(_key(event))}:{escape(event.connection.node or UNKNOWN)}:{routing_keys(event)}"]
-        if version is not None:
-            lines.append(f" oslo.version:  {escape(version)}")
-        lines += (f" message:  {escape(message)}", "", "")
+        if envelope is None:
+            lines.append(f" message:  {escape(body.decode('utf-8', 'backslashreplace'))}")
+        else:
+            lines += (f" oslo.version:  {escape(envelope[0])}", f" message:  {escape(envelope[1])}")
+        lines += ("", "")
         return "\n".join(lines).encode()
 
     def finish(self) -> bytes:
@@ -46,14 +47,3 @@ def _key(message: Message) -> str:
     if message.leg == "publish":
         return f"publish.{message.method.exchange}"
     return f"deliver.{UNKNOWN if message.queue is None else message.queue}"
-
-
-def _opened(body: bytes) -> tuple[str | None, str]:
-    """Give the envelope's version and message; None and the body where it has none."""
-    try:
-        value = jsontext.loads(body)
-    except Undecodable:
-        value = None
-    if isinstance(value, dict) and VERSION_KEY in value and MESSAGE_KEY in value:
-        return str(value[VERSION_KEY]), str(value[MESSAGE_KEY])
-    return None, body.decode("utf-8", "backslashreplace")

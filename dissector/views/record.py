@@ -34,15 +34,21 @@ def properties_of(message: Message, *, show_secrets: bool) -> PropertiesFields:
     return replace(properties, headers=mask(properties.headers))
 
 
+def compression_of(message: Message) -> str | None:
+    """Give what kombu's header says that the body is compressed with; None where it says nothing."""
+    headers = message.properties.headers
+    compression = None if headers is UNSET else headers.get("compression")
+    return None if compression is None else str(compression)
+
+
 def decode_body(message: Message, *, show_secrets: bool) -> Decoded:
     """Decode a message's body, as its exchange and properties say."""
-    properties = message.properties
-    compression = properties.headers.get("compression") if properties.headers is not UNSET else None
+    expiration = message.properties.expiration
     return decode(
         message.body,
         exchange=message.method.exchange,
-        compression=compression if isinstance(compression, str) else None,
-        expiration=None if properties.expiration is UNSET else properties.expiration,
+        compression=compression_of(message),
+        expiration=None if expiration is UNSET else expiration,
         show_secrets=show_secrets,
     )
 

@@ -12,10 +12,8 @@ from msgspec.structs import replace
 from dissector.amqp import AmqpEvent, Message
 from dissector.amqp._methods import Properties
 from dissector.fields import BodyFields
-from dissector.oslo import mask, mask_json
-from dissector.oslo.compression import decompress
-from dissector.oslo.undecodable import Undecodable
-from dissector.views.record import decode_body
+from dissector.oslo import mask, mask_json, plain
+from dissector.views.record import compression_of, decode_body
 
 TRACE_EXCHANGE: Final = "amq.rabbitmq.trace"
 UNKNOWN: Final = "?"
@@ -59,7 +57,7 @@ def shown_body(message: Message, *, show_secrets: bool) -> bytes:
     """Give the body as on the wire with ``show_secrets``; else decompressed, with its secrets masked."""
     if show_secrets:
         return message.body
-    masked = mask_json(message.body, _compression(message))
+    masked = mask_json(message.body, compression_of(message))
     if masked is not None:
         return masked
     shown = decode_body(message, show_secrets=False).body or BodyFields()
@@ -70,13 +68,4 @@ def plain_body(message: Message, *, show_secrets: bool) -> bytes:
     """Give the body decompressed, where that can be done; its secrets masked unless ``show_secrets``."""
     if not show_secrets:
         return shown_body(message, show_secrets=False)
-    try:
-        return decompress(message.body, _compression(message))
-    except Undecodable:
-        return message.body
-
-
-def _compression(message: Message) -> str | None:
-    headers = message.properties.headers
-    compression = None if headers is UNSET else headers.get("compression")
-    return compression if isinstance(compression, str) else None
+    return plain(message.body, compression_of(message))

@@ -26,7 +26,12 @@ def test_events_come_in_the_order_of_their_packets():
         data_of(HEARTBEAT, 2, at_start=True, from_client=False, tcp=OTHER),
     ]
     events = Dissection().feed(streams)
-    assert [(e.number, name_of(e)) for e in events] == [(2, "heartbeat"), (3, "heartbeat"), (4, "deliver"), (5, "publish")]
+    assert [(e.number, name_of(e)) for e in events] == [
+        (2, "heartbeat"),
+        (3, "heartbeat"),
+        (4, "deliver"),
+        (5, "publish"),
+    ]
 
 
 def test_at_one_packet_the_older_connection_comes_first():

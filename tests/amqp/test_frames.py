@@ -202,7 +202,8 @@ def test_the_middle_of_a_frame_is_no_protocol_header():
 
 @pytest.mark.parametrize(
     ("name", "octets", "at_start"),
-    [(*item, True) for item in OTHERS.items()] + [(*item, False) for item in OTHERS.items() if "unknown" not in item[0]],
+    [(*item, True) for item in OTHERS.items()]
+    + [(*item, False) for item in OTHERS.items() if "unknown" not in item[0]],
 )
 @pytest.mark.parametrize("size", [1, 5, 8, 1000])
 def test_other_protocols_are_said_once(name, octets, at_start, size):
@@ -275,7 +276,9 @@ def test_random_bytes_never_raise(octets, cuts, at_start):
     assert read + reader.skipped == len(octets)
 
 
-@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=5), st.lists(st.integers(0, 500)))
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=5), st.lists(st.integers(0, 500))
+)
 def test_damaged_streams_read_the_same_however_cut(changes, cuts):
     octets = bytearray(mixed()[:400])
     for at, value in changes:
