@@ -32,9 +32,11 @@ fix: $(VENV)/.test generate ## What `check` complains about, as far as tools can
 
 generate: $(VENV)/.test ## Rewrite the generated files.
 	$(BIN)/python -m dissector.amqp.generate
+	$(BIN)/python -m dissector.views.fieldsdoc
 
 generate-check: $(VENV)/.test
 	$(BIN)/python -m dissector.amqp.generate --check
+	$(BIN)/python -m dissector.views.fieldsdoc --check
 
 pcaps: $(VENV)/.test apt ## Make the shipped captures and their truth anew (as root: network namespaces, a broker).
 	$(BIN)/python -m tests.lab pcaps

@@ -4,6 +4,12 @@
 class UsageError(Exception):
     """The user asked for what cannot be done: a file that is no capture, a missing package, a wrong option.
 
-    The message is one line that names the thing and, where there is one, the remedy. The command line
-    prints it and exits with status 2. Bytes of a capture never raise: they become ``Malformed`` events.
+    ``reason`` is one line that names the thing and, where there is one, the remedy; ``shown`` are lines that show
+    where, such as an expression and a caret under it. The command line prints them and exits with status 2. Bytes of
+    a capture never raise: they become ``Malformed`` events.
     """
+
+    def __init__(self, reason: str, *shown: str) -> None:
+        super().__init__("\n".join([reason, *shown]))
+        self.reason = reason
+        self.shown = shown

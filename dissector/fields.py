@@ -167,7 +167,7 @@ class EventFields(msgspec.Struct, frozen=True):
     arguments: Annotated[dict[str, Any] | None, Meta(description="The method's arguments, without what authenticates")]
     queue: Annotated[str | None, Meta(description="Queue that an empty queue name means")]
     settled: Annotated[
-        tuple[int, ...], Meta(description="On ack, nack, reject: messages of the connection that it settles, from 0")
+        tuple[int, ...], Meta(description="On ack, nack, reject: packets of the messages that it settles")
     ]
     detail: Annotated[str | None, Meta(description="What else there is to say: a reason, a protocol, missing bytes")]
 
@@ -179,6 +179,77 @@ class EventRecord(msgspec.Struct, frozen=True, tag_field="type", tag="event"):
     ip: IpFields
     tcp: TcpFields
     event: EventFields
+
+
+class ClientFields(msgspec.Struct, frozen=True):
+    """Who asked."""
+
+    ip: Annotated[str | None, Meta(description="Caller's address", extra={"type": "address"})]
+    name: Annotated[str | None, Meta(description="Caller's program:pid, from its connection name")]
+
+
+class ServerFields(msgspec.Struct, frozen=True):
+    """One of those who took it."""
+
+    ip: Annotated[str | None, Meta(description="Server's address", extra={"type": "address"})]
+    name: Annotated[str | None, Meta(description="Server's program:pid, from its connection name")]
+    queue: Annotated[str | None, Meta(description="Queue that the server took it from")]
+
+
+class CallFramesFields(msgspec.Struct, frozen=True):
+    """The packets that completed the legs of a call."""
+
+    publish: Annotated[int | None, Meta(description="Packet of the request's publish")]
+    deliver: Annotated[int | None, Meta(description="Packet of the request's first deliver")]
+    reply_publish: Annotated[int | None, Meta(description="Packet of the final reply's publish")]
+    reply_deliver: Annotated[int | None, Meta(description="Packet of the final reply's deliver")]
+
+
+class RpcFields(msgspec.Struct, frozen=True):
+    """A request with all its legs, and its reply."""
+
+    kind: Annotated[str, Meta(description="call, cast, fanout or notification")]
+    method: Annotated[str | None, Meta(description="RPC method; of a notification its event type")]
+    namespace: Annotated[str | None, Meta(description="RPC namespace")]
+    version: Annotated[str | None, Meta(description="RPC API version")]
+    exchange: Annotated[str | None, Meta(description="Exchange of the request")]
+    topic: Annotated[str | None, Meta(description="Topic of the request, without the server")]
+    server: Annotated[str | None, Meta(description="Server that the request names in its routing key")]
+    msg_id: Annotated[str | None, Meta(description="Joins a call and its replies")]
+    unique_id: Annotated[str | None, Meta(description="Id of the request's message")]
+    request_id: Annotated[str | None, Meta(description="Request id of the context (req-…)")]
+    reply_q: Annotated[str | None, Meta(description="Queue that the caller waits on")]
+    client: Annotated[ClientFields, Meta(description="Who asked")]
+    servers: Annotated[tuple[ServerFields, ...], Meta(description="Who took it")]
+    status: Annotated[str, Meta(description="ok, failed, timed_out, sent, undelivered or pending")]
+    cause: Annotated[
+        str | None,
+        Meta(description="Why not ok: not_delivered, no_reply, late_reply, reply_unroutable or capture_gap"),
+    ]
+    publish_time: Annotated[float | None, Meta(description="When it was published", extra={"unit": "s"})]
+    confirm_time: Annotated[float | None, Meta(description="When the broker confirmed it", extra={"unit": "s"})]
+    deliver_time: Annotated[float | None, Meta(description="When it was first delivered", extra={"unit": "s"})]
+    ack_time: Annotated[float | None, Meta(description="When its server acknowledged it", extra={"unit": "s"})]
+    reply_publish_time: Annotated[float | None, Meta(description="When its reply was published", extra={"unit": "s"})]
+    reply_deliver_time: Annotated[float | None, Meta(description="When its reply was delivered", extra={"unit": "s"})]
+    queue_wait_s: Annotated[float | None, Meta(description="From publish to deliver", extra={"unit": "s"})]
+    service_s: Annotated[float | None, Meta(description="From deliver to the reply's publish", extra={"unit": "s"})]
+    return_s: Annotated[float | None, Meta(description="From the reply's publish to its deliver", extra={"unit": "s"})]
+    latency_s: Annotated[float | None, Meta(description="From publish to the reply's deliver", extra={"unit": "s"})]
+    timeout_s: Annotated[float | None, Meta(description="RPC timeout", extra={"unit": "s"})]
+    heartbeats: Annotated[int, Meta(description="Heartbeats of a monitored call")]
+    redelivered: Annotated[bool, Meta(description="Whether the request was delivered again")]
+    duplicates: Annotated[int, Meta(description="Further publishes of the same request")]
+    request_bytes: Annotated[int | None, Meta(description="Size of the request's body", extra={"unit": "bytes"})]
+    reply_bytes: Annotated[int | None, Meta(description="Size of the reply's body", extra={"unit": "bytes"})]
+    failure: Annotated[FailureFields | None, Meta(description="Remote exception")]
+    frames: Annotated[CallFramesFields, Meta(description="The packets of its legs")]
+
+
+class CallRecord(msgspec.Struct, frozen=True, tag_field="type", tag="call"):
+    """One request with its legs, as ``calls -T jsonl`` writes it."""
+
+    rpc: RpcFields
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -208,7 +279,8 @@ def _type_name(annotation: Any) -> tuple[str, type | None]:  # noqa: ANN401 - a 
     if isinstance(part, type) and issubclass(part, msgspec.Struct):
         return "struct", part
     if typing.get_origin(part) is tuple:
-        return _SCALARS[typing.get_args(part)[0]] + "[]", None
+        (item, _) = typing.get_args(part)
+        return ("struct[]", item) if issubclass(item, msgspec.Struct) else (_SCALARS[item] + "[]", None)
     return _SCALARS.get(part, "json"), None
 
 
@@ -221,13 +293,15 @@ def _walk(record: type, prefix: str) -> Iterator[Field]:
         name = prefix + info.encode_name
         type_name, below = _type_name(annotation)
         if below is not None:
-            yield from _walk(below, name + ".")
+            several = type_name.endswith("[]")
+            for field in _walk(below, name + "."):
+                yield msgspec.structs.replace(field, type=field.type + "[]") if several else field
         else:
             extra = meta.extra or {}
             yield Field(name, extra.get("type", type_name), extra.get("unit"), meta.description or "")
 
 
 FIELDS: Final[dict[str, Field]] = {
-    field.name: field for record in (MessageRecord, EventRecord) for field in _walk(record, "")
+    field.name: field for record in (MessageRecord, EventRecord, CallRecord) for field in _walk(record, "")
 }
 """Every field of every record by its dotted name, in the order of the records."""

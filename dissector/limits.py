@@ -50,6 +50,9 @@ CONNECTIONS: Final = 1 << 17
 """TCP connections remembered at once, wanted or not; the longest silent ones are forgotten first.
 A large region's broker holds some 50,000."""
 
+CLOSED_CONNECTIONS: Final = 4096
+"""Closed connections that are remembered, for packets that come after the close (RFC 9293, 3.3.2: TIME-WAIT)."""
+
 HELD_BYTES: Final = 4 << 20
 """Bytes held behind a hole in one direction of a connection: about the largest receive window that
 Linux opens by default (tcp_rmem, 6 MiB)."""
@@ -155,3 +158,124 @@ ROUTED_QUEUES_MESSAGES: Final = 20_000
 
 ROUTED_QUEUES_BYTES: Final = 64 << 20
 """What is to be written of these messages, for when they are large."""
+
+# --- rpc, calls ------------------------------------------------------------------------------------
+
+OPEN_CALLS: Final = 100_000
+"""Requests whose verdict is waited for; the oldest are given out as they are. About 1 kB each."""
+
+CLOSED_IDS: Final = 200_000
+"""Ids of requests that were given out, two a call, so that what still comes of them is not taken for a new one."""
+
+VOID_APPOINTMENTS: Final = 10_000
+"""Times at which requests were to be looked at again that may be void before they are cleared away."""
+
+UNSETTLED_LEGS: Final = 200_000
+"""Legs whose ack or confirm is waited for, over all connections."""
+
+DECLARED_QUEUES: Final = 50_000
+"""Queue names by which topic and server are told apart."""
+
+REPLY_QUEUES: Final = 1 << 17
+"""Reply queues of which is remembered who takes from them: one a process that calls."""
+
+HOLES: Final = 4_096
+"""Holes of the capture that are remembered, for they may hide an answer. The oldest are put together into one."""
+
+SENT_NS: Final = 1_000_000_000
+"""How long a cast, fanout or notification is kept after its first delivery, for its other deliveries and acks."""
+
+SETTLED_NS: Final = 60_000_000_000
+"""How long it is kept at most where it is not acknowledged: it may be delivered again."""
+
+UNDELIVERED_NS: Final = 5_000_000_000
+"""Time after which a cast, fanout or notification that was not delivered is called so; before, it is pending."""
+
+REPLY_SEEN_NS: Final = 1_000_000_000
+"""How long the deliver or the return of a reply is waited for where the capture may not show them: they come within
+milliseconds, and a reply that was returned is sent again after 0.25 s."""
+
+ASKED_NS: Final = 120_000_000_000
+"""Time within which the request of a reply was sent: rpc_response_timeout is 60 s unless configured."""
+
+STATISTICS_KEYS: Final = 10_000
+"""Distinct names that statistics tell apart (methods, say); what comes after is counted together."""
+
+# --- filter ----------------------------------------------------------------------------------------
+
+FILTER_CHARS: Final = 1 << 16
+"""Longest display filter, in characters: more than a list of a thousand request ids."""
+
+FILTER_DEPTH: Final = 64
+"""Levels of ``!``, ``&&`` and ``||`` within each other in one display filter: a level costs one call when it is
+tested, and people write three."""
+
+ADDRESS_CHARS: Final = 45
+"""Longest text that is read as an IP address: an IPv6 address that ends as an IPv4 one (INET6_ADDRSTRLEN)."""
+
+ADDRESS_CACHE_ENTRIES: Final = 4_096
+"""Addresses whose number is remembered when a filter compares them; a cloud's control plane has hundreds."""
+
+# --- rpc, topology and agents ------------------------------------------------------------------------
+
+TOPOLOGY_CONNECTIONS: Final = 1 << 17
+"""Connections that are told of, about 2 kB each, as many as `CONNECTIONS`; those that ended make room first, as in
+the tables below."""
+
+TOPOLOGY_CHANNELS: Final = 1 << 18
+"""Channels that are told of, about 1 kB each; oslo.messaging opens one a connection."""
+
+TOPOLOGY_EXCHANGES: Final = 1 << 16
+"""Exchanges that are told of. A cloud has some hundreds; releases before 9.2 made one a reply queue."""
+
+TOPOLOGY_QUEUES: Final = 1 << 18
+"""Queues that are told of, about 1 kB each; a service has about four."""
+
+TOPOLOGY_BINDINGS: Final = 1 << 18
+"""Bindings that are told of, about 500 bytes each."""
+
+TOPOLOGY_CONSUMERS: Final = 1 << 18
+"""Consumers that are told of, about 500 bytes each."""
+
+TOPOLOGY_FLOWS: Final = 1 << 17
+"""Ways that messages were seen to go (process to exchange, exchange to queue, queue to process) of each sort."""
+
+TOPOLOGY_PARTIES: Final = 64
+"""Processes that are named as those which declare a thing, publish to it or call with it, the first of them: a
+hundred agents declare the same exchange."""
+
+TOPOLOGY_QUESTIONS: Final = 8
+"""Requests of a channel whose answers are waited for. The usual clients wait for each; a capture of the clients'
+side alone holds no answers, and then those that have waited longest are taken as granted."""
+
+TOPOLOGY_ARGUMENTS_BYTES: Final = 4096
+"""Largest arguments of a declare, as JSON, that are kept; RabbitMQ's own take a few dozen bytes."""
+
+TOPOLOGY_TEXT_CHARS: Final = 255
+"""Longest product, version or platform of a peer that is kept, in characters."""
+
+AGENTS: Final = 1 << 14
+"""Agents that are told of: three or four a host."""
+
+AGENT_INTERVALS: Final = 256
+"""Times between reports of one agent that are remembered; their median is its interval."""
+
+AGENT_REPORTS: Final = 1 << 14
+"""Reports whose ids are remembered, so that a report's delivery, or its duplicate, is not taken for another."""
+
+AGENT_NAME_CHARS: Final = 255
+"""Longest name of an agent, a host, a method or a namespace that is kept, in characters."""
+
+CALLERS: Final = 1 << 15
+"""Cells of the matrix of who calls whom: programs by methods by topics; a cloud has some hundreds."""
+
+CALLER_PROCESSES: Final = 1000
+"""Processes of one cell that are told apart."""
+
+TRACED_MESSAGES: Final = 10_000
+"""Messages of one trace that are kept; what comes after is counted."""
+
+# --- saving ----------------------------------------------------------------------------------------
+
+OPENING_PACKETS: Final = 256
+"""Packets of a connection's opening that are remembered, for ``--handshake``; clients need some twenty."""

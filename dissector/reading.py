@@ -27,15 +27,17 @@ class Completeness(msgspec.Struct, frozen=True):
     is_damaged: bool
     """Whether a capture file was cut off or broken: something after that point may be missing."""
 
-    def summary(self) -> str:
-        """Say it in one line."""
+    def summary(self, *, is_whole: bool = True) -> str:
+        """Say it in one line; ``is_whole`` where the captures were read to their end."""
         counts = [
             _count(self.packets, "packet"),
             _count(self.streams.connections, "AMQP connection"),
             _count(self.amqp.messages, "message"),
         ]
         missing = self.missing()
-        return ", ".join(counts) + ("; not complete: " + ", ".join(missing) if missing else "; complete")
+        if missing:
+            return f"{', '.join(counts)}; not complete: {', '.join(missing)}"
+        return ", ".join(counts) + ("; complete" if is_whole else "")
 
     def missing(self) -> list[str]:
         """Say what is missing, one part each; empty where all that the watched connections said was decoded."""
@@ -48,6 +50,7 @@ class Completeness(msgspec.Struct, frozen=True):
             (_count(ip.malformed, "packet") + " with broken headers", ip.malformed),
             (f"{_count(amqp.gaps, 'gap')} of {_count(amqp.missing_bytes, 'byte')}", amqp.gaps),
             (_count(amqp.skipped_bytes, "byte") + " undecoded", amqp.skipped_bytes),
+            (f"{_count(amqp.malformed, 'place')} with what is no whole message", amqp.malformed),
             (_count(self.streams.evicted, "connection") + " too many at once", self.streams.evicted),
         ]
         parts += [

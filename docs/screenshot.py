@@ -26,7 +26,14 @@ def main() -> None:
 
 def _on_terminal(command: list[str]) -> str:
     """Run a command with its standard output on a pseudo-terminal."""
-    script = ["script", "--quiet", "--return", "--command", f"stty cols {COLUMNS}; exec {' '.join(command)}", "/dev/null"]
+    script = [
+        "script",
+        "--quiet",
+        "--return",
+        "--command",
+        f"stty cols {COLUMNS}; exec {' '.join(command)}",
+        "/dev/null",
+    ]
     done = subprocess.run(script, cwd=HERE.parent, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
     return done.stdout.decode().replace("\r\n", "\n")
 

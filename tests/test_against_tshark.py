@@ -52,20 +52,22 @@ def tshark(path: Path, *options: str) -> list[tuple[int, list[ElementTree.Elemen
     return packets
 
 
+def octets_of(field, ids) -> str:
+    """The octets of a text, for Wireshark reads text as ASCII; it counts the length in on connection.close."""
+    if not field.get("show"):
+        return ""
+    return field.get("value")[2:] if ids == (10, 50) else field.get("value")
+
+
 def theirs(path: Path) -> Counter[MethodFrame]:
     found: Counter[MethodFrame] = Counter()
     for number, frames in tshark(path):
         for frame in frames:
             fields = {field.get("name").removeprefix("amqp."): field for field in frame.iter("field")}
             if fields["type"].get("show") == str(FRAME_METHOD):
-                ids = (int(fields[name].get("show")) for name in ("channel", "method.class", "method.method"))
+                ids = tuple(int(fields[name].get("show")) for name in ("channel", "method.class", "method.method"))
                 known = {name: fields.get(f"method.arguments.{name}") for name in (*TEXTS, *NUMBERS)}
-                # The octets, for Wireshark reads text as ASCII; of empty text it gives the length's.
-                texts = [
-                    (name, field.get("value") if field.get("show") else "")
-                    for name in TEXTS
-                    if (field := known[name]) is not None
-                ]
+                texts = [(name, octets_of(field, ids[1:])) for name in TEXTS if (field := known[name]) is not None]
                 numbers = [(name, known[name].get("show")) for name in NUMBERS if known[name] is not None]
                 found[MethodFrame(number, *ids, (*texts, *numbers))] += 1
     return found

@@ -1,6 +1,7 @@
 """What comes out does not depend on how packets were cut into batches: neither the events nor their order."""
 
 import random
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +12,9 @@ from dissector.amqp import AmqpCounts, AmqpEvent, Dissection, Event, Message
 from dissector.capture import open_capture
 from dissector.net import Malformed, StreamCounts, Streams
 
+from .amqp.amqp_frames import HEARTBEAT, publish
 from .lab import truth
-from .net.packets import Packet, batches, segment, single
+from .net.packets import ACK, FIN, RST, Packet, batches, segment, single
 
 
 def packets_of(path) -> list[Packet]:
@@ -116,22 +118,37 @@ HOSTILE = st.lists(
 ).map(b"".join)
 
 
+FLAGS = st.sampled_from([ACK] * 12 + [ACK | RST, ACK | FIN])
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     octets=st.tuples(HOSTILE, HOSTILE),
-    order=st.lists(st.tuples(st.booleans(), st.integers(1, 30), st.integers(0, 8)), max_size=30),
+    order=st.lists(st.tuples(st.booleans(), st.integers(1, 30), st.integers(0, 8), FLAGS), max_size=30),
     syn=st.booleans(),
     cuts=st.lists(st.integers(0, 30), max_size=5),
 )
 def test_hostile_bytes_with_holes(octets, order, syn, cuts):
     at = [0, 0]
     packets = [segment(True, 99, flags=2), segment(False, 99, flags=0x12, ack=100)] if syn else []
-    for from_client, size, hole in order:
+    for from_client, size, hole, flags in order:
         begin = at[from_client] + (hole if hole > 5 else 0)
         at[from_client] = begin + size
         data = octets[from_client][begin : begin + size]
-        packets.append(segment(from_client, 100 + begin, data, ack=100 + at[not from_client]))
+        packets.append(segment(from_client, 100 + begin, data, flags=flags, ack=100 + at[not from_client]))
+        at[from_client] += flags & FIN
     assert_same(packets, cuts)
+
+
+def test_bytes_after_both_ends():
+    """A connection is forgotten at its end, whatever its packets share a batch with."""
+    message = b"".join(publish(1, b"x"))
+    packets = [segment(True, 1, message), segment(False, 1, HEARTBEAT), segment(False, 9, flags=RST)]
+    packets += [segment(True, 1 + len(message), message + HEARTBEAT), segment(False, 9, HEARTBEAT)]
+    for client in (("10.0.0.1", 1), ("10.0.0.3", 1)):  # the lower and the higher end
+        talk = [Packet(p.replace(b"\n\0\0\1", ip_address(client[0]).packed)) for p in packets]
+        events = assert_same(talk, [3], [4])
+        assert [e.ordinal for e in events if isinstance(e, Message)] == [0, 0]
 
 
 def test_capture_begins_anywhere():

@@ -20,6 +20,9 @@ DESIGNED = {
 """The record of a message, as others rely on it: names and order."""
 
 
+SCALARS = ("string", "integer", "number", "boolean", "address")
+
+
 def paths(value, prefix=""):
     for key, inner in value.items():
         yield prefix + key
@@ -54,7 +57,7 @@ def test_every_field_is_described(field):
     assert re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", field.name)
     assert field.meaning
     assert not field.meaning.endswith(".")
-    assert field.type in {"string", "integer", "integer[]", "number", "boolean", "address", "json"}
+    assert field.type in {*SCALARS, *(f"{scalar}[]" for scalar in SCALARS), "json"}
     if field.name.endswith("_s"):
         assert field.unit == "s"
 

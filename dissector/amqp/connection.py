@@ -1,9 +1,9 @@
 """The state of an AMQP connection: what its methods, in packet order over both directions, let one know."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import takewhile
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -12,9 +12,10 @@ from dissector.amqp import _methods as m
 from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message
 from dissector.amqp.fieldtable import to_json
 from dissector.amqp.sasl import user_of
+from dissector.bounded import remember
 
-K = TypeVar("K")
-V = TypeVar("V")
+_Settling = tuple[int, int]
+"""Ordinal and packet of a message that waits to be settled."""
 
 
 class _Channel:
@@ -42,18 +43,18 @@ class _Channel:
         """basic.consume that left the consumer tag to the broker, until consume-ok names it; with the last queue."""
         self.replacing: dict[str, tuple[m.BasicConsume, str | None]] = {}
         """basic.consume of a tag that still is another consumer's, until consume-ok; with the last queue."""
-        self.consumers: dict[str, str | None] = {}
+        self.consumers: OrderedDict[str, str | None] = OrderedDict()
         """Consumer tag to queue, or None where that is not known."""
         self.no_ack: set[str] = set()
         """Consumer tags whose messages are not acknowledged."""
         self.gets: deque[tuple[m.BasicGet, str | None]] = deque(maxlen=limits.CONSUMERS)
         """basic.get without an answer yet; with the last queue."""
-        self.undelivered: dict[int, int] = {}
+        self.undelivered: OrderedDict[int, _Settling] = OrderedDict()
         """Delivery tag to message: delivered, not settled by the client."""
         self.published = -1
         """Messages published since confirm.select; -1 where that is not known, as there are no confirms, or not
         all was seen since."""
-        self.confirms: dict[int, int] = {}
+        self.confirms: OrderedDict[int, _Settling] = OrderedDict()
         """Sequence number to message: published, not settled by the broker."""
 
 
@@ -98,23 +99,24 @@ class ConnectionState:
 
     def _message(self, message: Message) -> None:
         message.connection = self.connection
-        ordinal = message.ordinal = self._messages
+        message.ordinal = self._messages
         self._messages += 1
+        settling = (message.ordinal, message.number)
         method = message.method
         channel = self._channel(message.channel)
         if isinstance(method, m.BasicPublish):
             if channel.published >= 0:
                 channel.published += 1
-                _remember(channel.confirms, channel.published, ordinal, limits.UNSETTLED)
+                remember(channel.confirms, channel.published, settling, limits.UNSETTLED)
         elif isinstance(method, m.BasicDeliver):
             message.queue = channel.consumers.get(method.consumer_tag)
             if method.consumer_tag not in channel.no_ack:
-                _remember(channel.undelivered, method.delivery_tag, ordinal, limits.UNSETTLED)
+                remember(channel.undelivered, method.delivery_tag, settling, limits.UNSETTLED)
         elif isinstance(method, m.BasicGetOk):
             get, last_queue = channel.gets.popleft() if channel.gets else (None, None)
             message.queue = last_queue if get is None else get.queue or last_queue
             if get is None or not get.no_ack:
-                _remember(channel.undelivered, method.delivery_tag, ordinal, limits.UNSETTLED)
+                remember(channel.undelivered, method.delivery_tag, settling, limits.UNSETTLED)
 
     def _settle(self, event: Event) -> None:
         method = event.method
@@ -123,12 +125,13 @@ class ConnectionState:
         waiting = channel.undelivered if event.from_client else channel.confirms
         tag = method.delivery_tag
         if isinstance(method, m.BasicReject) or not method.multiple:
-            ordinal = waiting.pop(tag, None)
-            event.settled = () if ordinal is None else (ordinal,)
-            return
-        # Tags only grow, so they stand in order; 0 means all (clause 1.8.3.13).
-        tags = list(takewhile(lambda known: known <= tag or tag == 0, waiting))
-        event.settled = tuple(waiting.pop(known) for known in tags)
+            tags = [tag] if tag in waiting else []
+        else:
+            # Tags only grow, so they stand in order; 0 means all (clause 1.8.3.13).
+            tags = list(takewhile(lambda known: known <= tag or tag == 0, waiting))
+        settled = [waiting.pop(known) for known in tags]
+        event.settled = tuple(ordinal for ordinal, _ in settled)
+        event.settled_numbers = tuple(number for _, number in settled)
 
     # -- methods ---------------------------------------------------------------------------------------
 
@@ -217,7 +220,7 @@ class ConnectionState:
     @staticmethod
     def _consumer(channel: _Channel, tag: str, consume: m.BasicConsume, last_queue: str | None) -> None:
         channel.consumers.pop(tag, None)
-        _remember(channel.consumers, tag, consume.queue or last_queue, limits.CONSUMERS)
+        remember(channel.consumers, tag, consume.queue or last_queue, limits.CONSUMERS)
         channel.no_ack.discard(tag)
         if consume.no_ack and len(channel.no_ack) < limits.CONSUMERS:
             channel.no_ack.add(tag)
@@ -261,12 +264,6 @@ class ConnectionState:
                 channel.last_queue = None
                 channel.published = -1
                 channel.confirms.clear()
-
-
-def _remember(known: dict[K, V], key: K, value: V, limit: int) -> None:
-    known[key] = value
-    if len(known) > limit:
-        del known[next(iter(known))]
 
 
 _HANDLERS: Final[dict[str, Callable[[ConnectionState, Event], None]]] = {

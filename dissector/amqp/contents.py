@@ -4,6 +4,8 @@ Content frames of one channel follow their method without another method in betw
 those of other channels, and heartbeats, may stand among them.
 """
 
+from collections.abc import Callable
+
 from dissector import limits
 from dissector.amqp._methods import Method, Properties
 from dissector.amqp.constants import (
@@ -121,8 +123,8 @@ class ContentReader:
             self._malformed(end, None, f"{unfinished.known()}: another method came before its end")
         try:
             method = decode_method(self._run.data, start, end)
-        except MalformedPayload as problem:
-            self._malformed(end, problem.offset - start, problem.reason)
+        except MalformedPayload:
+            self._undecodable(decode_method, start, end)
             return
         if not isinstance(method, ContentMethod):
             self._event(end, channel, method.NAME, method)
@@ -141,9 +143,9 @@ class ContentReader:
             return
         try:
             content.body_size, content.properties = decode_content_header(self._run.data, start, end)
-        except MalformedPayload as problem:
+        except MalformedPayload:
             del self._open[channel]
-            self._malformed(end, problem.offset - start, problem.reason)
+            self._undecodable(decode_content_header, start, end)
             return
         content.extend(self._run, start, end)
         if content.body_size == 0:
@@ -154,10 +156,12 @@ class ContentReader:
         if content is None or content.properties is None:
             self._orphan(channel, end, "body")
             return
-        content.extend(self._run, start, end)
-        content.have += end - start
+        if start == end:
+            return  # allowed, and says nothing
         if content.body_size <= limits.BODY_BYTES:
+            content.extend(self._run, start, end)
             content.pieces.append(self._run.data[start:end])
+        content.have += end - start
         if content.have >= content.body_size:
             self._complete(channel, content, end)
 
@@ -216,6 +220,16 @@ class ContentReader:
         number, time_ns = self._run.completed[packet], self._run.times_ns[packet]
         event = Event(self.connection, self.from_client, number, time_ns, channel, name, method, detail)
         self._found.append((max(number, self._floor), event))
+
+    def _undecodable(self, decode: Callable[[bytes, int, int], object], start: int, end: int) -> None:
+        """Tell what is wrong with a payload. A decoder that runs past its end meets what stands behind it in the
+        run, which depends on how packets were cut into batches: so it is asked again with the payload alone.
+        """
+        payload = self._run.data[start:end]
+        try:
+            decode(payload, 0, len(payload))
+        except MalformedPayload as problem:
+            self._malformed(end, problem.offset, problem.reason)
 
     def _malformed(self, at: int, offset: int | None, reason: str) -> None:
         packet = self._run.at(at)

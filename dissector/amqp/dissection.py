@@ -131,6 +131,8 @@ class Dissection:
             problem = Malformed("amqp", event.connection, from_client, number, time_ns, None, reason)
             conversation.found.append((number, problem))
         told = Event(conversation.state.connection, from_client, number, time_ns, 0, name, detail=detail)
+        if isinstance(event, StreamGap):
+            told.since_ns = event.since_ns
         conversation.found.append((number, told))
 
 

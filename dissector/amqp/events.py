@@ -47,6 +47,13 @@ class AmqpConnection(msgspec.Struct, frozen=True):
         return _text(self.client_properties, "connection_name")
 
     @property
+    def process(self) -> str | None:
+        """The client's ``program:pid``, where its name is made as oslo.messaging makes it (``program:pid:uuid``)."""
+        program, _, rest = (self.name or "").partition(":")
+        pid, _, _ = rest.partition(":")
+        return f"{program}:{pid}" if program and pid.isdecimal() else None
+
+    @property
     def node(self) -> str | None:
         """The broker's ``cluster_name``: its node's name, unless the operator gave the cluster another."""
         return _text(self.server_properties, "cluster_name")
@@ -98,8 +105,12 @@ class Event(msgspec.Struct, gc=False):
     """What else there is to say."""
     queue: str | None = None
     """The queue that the method means, where it names none and so means the last one declared on its channel."""
+    since_ns: int | None = None
+    """On gap: when the last byte before it was captured; what is missing was sent after that."""
     settled: tuple[int, ...] = ()
     """On ack, nack and reject: the ordinals of the messages that it settles, as far as they are known."""
+    settled_numbers: tuple[int, ...] = ()
+    """The packets that completed those messages."""
 
 
 AmqpEvent = Message | Event | Malformed

@@ -11,9 +11,18 @@ import click
 
 from dissector._version import __version__
 from dissector.cli.output import OutputError
+from dissector.cli.telling import tell
 from dissector.errors import UsageError
 
-_COMMANDS: Final = {"read": "Show the messages of captures."}
+_COMMANDS: Final = {
+    "agents": "Show which agents report that they live, and who calls whom.",
+    "topology": "Show connections, exchanges, queues, bindings, consumers.",
+    "calls": "Show each request with all its legs, its reply, and the verdict.",
+    "fields": "List the fields that filters and columns take.",
+    "read": "Show the messages of captures.",
+    "trace": "Show everything about one request id, msg_id or the like, as a ladder.",
+    "stats": "Show counts, rates, errors and latencies of requests.",
+}
 """Name to one line; each is in the module of its name, and imported when it is called: --help shall be quick."""
 
 EXIT_DAMAGED: Final = 1
@@ -65,7 +74,7 @@ def main() -> None:
     try:
         sys.exit(group.main(prog_name="osloshark", standalone_mode=False) or 0)
     except UsageError as error:
-        _fail(str(error))
+        _fail(error.reason, *error.shown)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(EXIT_USAGE)
@@ -73,8 +82,9 @@ def main() -> None:
         usage = f"; see '{error.ctx.command_path} --help'" if isinstance(error, click.UsageError) and error.ctx else ""
         _fail(" ".join(error.format_message().split()).rstrip(".") + usage)
     except OutputError as error:
-        click.echo(f"osloshark: {error}", err=True)
-        sys.exit(EXIT_DAMAGED)
+        _fail(str(error), status=EXIT_DAMAGED)
+    except OSError as error:
+        _fail(f"standard output: cannot be written: {error.strerror}", status=EXIT_DAMAGED)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
@@ -82,14 +92,13 @@ def main() -> None:
             raise
         # The error's own text may hold what was on the wire.
         place = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"osloshark: internal error: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}; "
+        _fail(
+            f"internal error: {type(error).__name__} at {Path(place.filename).name}:{place.lineno}; "
             "please report it with the trace that OSLOSHARK_DEBUG=1 shows",
-            err=True,
+            status=EXIT_DAMAGED,
         )
-        sys.exit(EXIT_DAMAGED)
 
 
-def _fail(message: str) -> None:
-    click.echo(f"osloshark: {message}", err=True)
-    sys.exit(EXIT_USAGE)
+def _fail(message: str, *more: str, status: int = EXIT_USAGE) -> None:
+    tell(message, *more)
+    sys.exit(status)

@@ -29,6 +29,8 @@ class Output:
         """
         self._name = path or "standard output"
         if path is None or path == "-":
+            if sys.stdout is None:
+                raise UsageError("standard output is closed; name a file with -o")
             # sys.stdout may be unbuffered (python -u), and then writes only as much as a pipe takes.
             self._file = open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115
         else:

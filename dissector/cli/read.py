@@ -1,91 +1,85 @@
 """``osloshark read``: the messages of captures."""
 
-import os
-import shutil
+from collections.abc import Sequence
 from typing import Final
 
 import click
 
-from dissector.amqp import AmqpEvent, Message
+from dissector.amqp import AmqpEvent, Event, Message
+from dissector.cli.filtering import EventFilter, filter_option
+from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import Stop, run
-from dissector.reading import DEFAULT_PORTS, Reading
 from dissector.views.firehose import FirehoseView
 from dissector.views.jsonl import JsonlView
+from dissector.views.table import TableView, table_options
 from dissector.views.text import TextView
-from dissector.views.times import TIME_FORMATS
 from dissector.views.tracing import TraceView
 from dissector.views.verbose import VerboseView
 from dissector.views.view import View
 
-_ENOUGH_COLUMNS: Final = 120
-EPILOG = (
-    """\b
+TABLES: Final = ("table", "fields")
+_FORMATS: Final = ("text", "jsonl", "table", "fields", "firehose", "trace-json", "trace-text")
+
+EPILOG = f"""\b
 Formats (-T):
   text        a line a message (the default)
   jsonl       a JSON object a line, one a message
+  table       columns of the fields that -e names; tshark's name for it,
+              fields, is taken too
   firehose    what the well-known trace_on script prints
   trace-json  what RabbitMQ's rabbitmq_tracing plugin logs as JSON
   trace-text  what it logs as text
 \b
+Filters (-Y), in Wireshark's language; 'osloshark fields' lists the fields:
+  oslo.method == "report_state" && !oslo.failure
+  oslo.kind in {{"call", "cast"}} and amqp.body_size >= 1000
+  oslo.args.host contains "dev2" or ip.src == 10.0.0.0/8
+  oslo.method matches "^(get|sync)_"    regular expression, any case
+\b
+Settings of -T table (-E), as tshark has them:
+  separator=CHARACTER   between columns: /t a tab (the default), /s a space
+  aggregator=CHARACTER  between several values of a field: a comma
+  quote=d|s|n           around columns: double, single, none (the default)
+  occurrence=a|f|l      of several values all (the default), first, last
+  header=y|n            whether the first line names the columns
+\b
 Times (-t):
-"""
-    + "".join(f"  {name:<11} {meaning}\n" for name, meaning in TIME_FORMATS.items())
-    + """\b
+{TIMES}\b
 Examples:
   osloshark read rabbit.pcap
   osloshark read -V -c 1 rabbit.pcap
+  osloshark read -Y 'oslo.failure.class == "Timeout"' rabbit.pcap
   osloshark read rabbit.pcap0 rabbit.pcap1 rabbit.pcap2
   osloshark read -T jsonl rabbit.pcap.gz | jq -r .oslo.method | sort | uniq -c
+  osloshark read -T table -e frame.number -e oslo.method rabbit.pcap
   osloshark read --port 5672 --port 5673 -T trace-json -o log rabbit.pcap
   ssh broker tcpdump -i any -U -w - port 5672 | osloshark read -
 """
-)
 """Examples and formats, below the options."""
 
 
-@click.command("read", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.command("read", epilog=EPILOG, context_settings=CONTEXT)
+@capture_options
+@line_options
+@filter_option
 @click.option(
     "-T",
     "format_",
     metavar="FORMAT",
     default="text",
     help="Output format, see below.",
-    type=click.Choice(["text", "jsonl", "firehose", "trace-json", "trace-text"]),
+    type=click.Choice(_FORMATS),
 )
 @click.option("-V", "verbose", is_flag=True, help="Show each message whole, a field a line (with -T text).")
+@click.option("-c", "count", metavar="N", type=click.IntRange(min=1), help="Stop after N messages (that match).")
+@click.option("-e", "fields", metavar="FIELD", multiple=True, help="A column of -T table; given once for each.")
+@click.option("-E", "settings", metavar="NAME=VALUE", multiple=True, help="How -T table is written, see below.")
 @click.option(
-    "-t",
-    "times",
-    metavar="TIME",
-    default="r",
-    help="How -T text writes times, see below.",
-    type=click.Choice(list(TIME_FORMATS)),
+    "--events",
+    is_flag=True,
+    help="Show declares, binds, acks, closes, gaps and the like, too (with text, jsonl and table).",
 )
-@click.option("-c", "count", metavar="N", type=click.IntRange(min=1), help="Stop after N messages.")
-@click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output.")
-@click.option(
-    "--port",
-    "ports",
-    metavar="PORT",
-    multiple=True,
-    type=click.IntRange(1, 65535),
-    help="The broker's TCP port; may be given several times.  [default: 5672]",
-)
-@click.option(
-    "--events", is_flag=True, help="Show declares, binds, acks, closes, gaps and the like, too (with text and jsonl)."
-)
-@click.option("--show-secrets", is_flag=True, help="Do not mask passwords, tokens and the like as ***.")
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour -T text; auto: on a terminal, unless NO_COLOR is set.",
-)
-@click.option("--wide", is_flag=True, help="On a terminal, neither cut lines nor shorten ids.")
-@click.option("-q", "--quiet", is_flag=True, help="No closing line about completeness.")
 def command(
     files: tuple[str, ...],
     *,
@@ -93,6 +87,9 @@ def command(
     verbose: bool,
     times: str,
     count: int | None,
+    expression: str | None,
+    fields: tuple[str, ...],
+    settings: tuple[str, ...],
     output: str | None,
     ports: tuple[int, ...],
     events: bool,
@@ -106,14 +103,16 @@ def command(
     Several files are read as one, in the order of their packets' times, so that connections go on from one
     file of a rotation to the next.
     """
-    if not files:
-        raise click.UsageError("no capture given; name a file, or - for standard input", click.get_current_context())
-    if verbose and format_ != "text":
-        raise click.UsageError(f"-V goes with -T text, not with -T {format_}", click.get_current_context())
-    reading = Reading(files, ports=ports or DEFAULT_PORTS)
+    is_table = format_ in TABLES
+    _check_options(format_, verbose=verbose, events=events, fields=fields, settings=settings)
+    chosen = EventFilter(expression, show_secrets=show_secrets)
+    table = TableView(fields, table_options(settings), show_secrets=show_secrets, events=events) if is_table else None
+    reading = open_reading(files, ports)
     with Output(output, files) as out:
         view: View
-        if format_ == "jsonl":
+        if table is not None:
+            view = table
+        elif format_ == "jsonl":
             view = JsonlView(show_secrets=show_secrets, events=events)
         elif format_ == "firehose":
             view = FirehoseView(show_secrets=show_secrets)
@@ -125,53 +124,71 @@ def command(
             view = line = TextView(
                 lambda: reading.first_time_ns,
                 times=times,
-                color=color == "always" or (color == "auto" and out.is_terminal and not os.environ.get("NO_COLOR")),
-                width=_line_width() if out.is_terminal and not wide else None,
+                color=is_colored(color, out),
+                width=line_width(out, wide=wide),
                 show_secrets=show_secrets,
                 events=events,
             )
             if verbose:
                 view = VerboseView(line, lambda: reading.first_time_ns, show_secrets=show_secrets)
-        return run(reading, _Shown(view, out, count), quiet=quiet, progress=not out.is_terminal)
+        sink = _Shown(view, out, count, chosen, events=events)
+        return run(reading, sink, quiet=quiet, progress=not out.is_terminal)
 
 
-def _line_width() -> int:
-    """Give the columns for a line: whole rows of the terminal, and enough of them to say something."""
-    columns = shutil.get_terminal_size().columns
-    return columns * -(-_ENOUGH_COLUMNS // columns)
+def _check_options(
+    format_: str, *, verbose: bool, events: bool, fields: Sequence[str], settings: Sequence[str]
+) -> None:
+    """Refuse options that do not go together."""
+    context = click.get_current_context()
+    if verbose and format_ != "text":
+        raise click.UsageError(f"-V goes with -T text, not with -T {format_}", context)
+    is_table = format_ in TABLES
+    if is_table and not fields:
+        raise click.UsageError(f"-T {format_} needs a column; name one with -e", context)
+    if events and format_ not in ("text", "jsonl", *TABLES):
+        raise click.UsageError(f"--events goes with -T text, jsonl and table, not with -T {format_}", context)
+    if (fields or settings) and not is_table:
+        raise click.UsageError("-e and -E go with -T table", context)
 
 
 class _Shown:
-    """Writes what a view makes of events, up to so many messages."""
+    """Writes what a view makes of the events that match, up to so many messages."""
 
-    def __init__(self, view: View, output: Output, count: int | None) -> None:
+    def __init__(self, view: View, output: Output, count: int | None, chosen: EventFilter, *, events: bool) -> None:
         self._view = view
+        self._events = events
         self._output = output
         self._left = count
+        self._chosen = chosen
+        self._trace = view if isinstance(view, TraceView) else None
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Write the next events; raises `Stop` after the last message asked for."""
-        if self._left is not None:
-            events = _up_to_message(events, self._left)
-            self._left -= sum(isinstance(event, Message) for event in events)
-            if not self._left:
-                self._write(events)
-                raise Stop
-        self._write(events)
+        data = []
+        for event in events:
+            if self._left == 0:
+                # What is shown waits for deliveries.
+                data.append(self._trace.learn(event) if self._trace is not None else b"")
+                continue
+            if isinstance(event, Event) and not self._events:
+                data.append(self._view.feed(event))  # it tells the time; whether it matches is all the same
+                continue
+            if not self._chosen(event):
+                if self._trace is not None:
+                    data.append(self._trace.learn(event))
+                continue
+            data.append(self._view.feed(event))
+            if self._left is not None and isinstance(event, Message):
+                self._left -= 1
+        self._write(data)
+        if self._left == 0 and (self._trace is None or not self._trace.is_waiting):
+            raise Stop
 
     def finish(self) -> None:
         """Write what the view held back."""
-        data = self._view.finish()
-        if data:
-            self._output.write(data)
+        self._write([self._view.finish()])
 
-    def _write(self, events: list[AmqpEvent]) -> None:
-        data = b"".join([self._view.feed(event) for event in events])
-        if data:
-            self._output.write(data)
-
-
-def _up_to_message(events: list[AmqpEvent], number: int) -> list[AmqpEvent]:
-    """Give the events up to the message of that number, counted from 1; all where there are not so many."""
-    at = [index for index, event in enumerate(events) if isinstance(event, Message)][number - 1 : number]
-    return events[: at[0] + 1] if at else events
+    def _write(self, data: list[bytes]) -> None:
+        joined = b"".join(data)
+        if joined:
+            self._output.write(joined)

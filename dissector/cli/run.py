@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol
 
-import click
-
 from dissector.amqp import AmqpEvent, Event
 from dissector.cli.main import EXIT_DAMAGED, EXIT_INTERRUPTED
 from dissector.cli.output import OutputClosed
+from dissector.cli.telling import tell
 from dissector.reading import Reading
 
 _PROGRESS_AFTER_S: Final = 1.0
@@ -64,13 +63,13 @@ def run(reading: Reading, sink: Sink, *, quiet: bool, progress: bool) -> int:
     finally:
         reading.close()
     for notice in reading.capture.notices:
-        click.echo(f"osloshark: {notice}", err=True)
+        tell(notice)
     completeness = reading.completeness
     if not quiet:
-        text = completeness.summary()
+        text = completeness.summary(is_whole=not ending)
         if not completeness.streams.connections and not ending:
             text += "; nothing on the broker's port: is it another? (--port)"
-        click.echo(f"osloshark: {text}{f' ({ending})' if ending else ''}", err=True)
+        tell(f"{text} ({ending})" if ending else text)
     if not status and (completeness.is_damaged or completeness.streams.unsupported):
         status = EXIT_DAMAGED
     return status
@@ -81,10 +80,9 @@ def _tell_foreign(events: list[AmqpEvent], said: set[int]) -> None:
         if isinstance(event, Event) and event.name == "foreign" and event.connection.tcp.stream not in said:
             said.add(event.connection.tcp.stream)
             remedy = "; its keys are needed to read it" if event.detail == "TLS" else ""
-            click.echo(
-                f"osloshark: {event.connection.tcp} (tcp.stream {event.connection.tcp.stream}) speaks {event.detail}, "
-                f"not AMQP 0-9-1: nothing of it is decoded{remedy}",
-                err=True,
+            tell(
+                f"{event.connection.tcp} (tcp.stream {event.connection.tcp.stream}) speaks {event.detail}, "
+                f"not AMQP 0-9-1: nothing of it is decoded{remedy}"
             )
 
 

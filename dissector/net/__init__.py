@@ -9,7 +9,7 @@ from dissector.net.events import (
     StreamEvent,
     StreamGap,
 )
-from dissector.net.streams import StreamCounts, Streams
+from dissector.net.streams import StreamCounts, Streams, packets_of_syn
 
 __all__ = [
     "Connection",
@@ -21,4 +21,5 @@ __all__ = [
     "StreamEvent",
     "StreamGap",
     "Streams",
+    "packets_of_syn",
 ]

@@ -71,6 +71,8 @@ class StreamGap(msgspec.Struct, gc=False):
     number: int
     """The packet at which the hole was given up."""
     time_ns: int
+    since_ns: int = 0
+    """When the packet that gave the last byte before the hole was captured; 0 where there was none."""
 
 
 class StreamEnd(msgspec.Struct, gc=False):

@@ -1,6 +1,7 @@
 """The table of TCP connections, and the keys by which segments find theirs."""
 
 import random
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dissector import limits
+from dissector.bounded import remember
 from dissector.net.events import Connection, Endpoint, StreamEvent
 from dissector.net.halfstream import HalfStream
 from dissector.net.ip import ACK, SYN, Segments
@@ -73,7 +75,8 @@ def _less(a: tuple[_U64, ...], b: tuple[_U64, ...]) -> npt.NDArray[np.bool_]:
     return less
 
 
-def _endpoints(key: Key) -> tuple[Endpoint, Endpoint]:
+def endpoints(key: Key) -> tuple[Endpoint, Endpoint]:
+    """Give the two ends of a connection's key."""
     ends = []
     for high, low, port in (key[:3], key[3:]):
         packed = high.to_bytes(8, "big") + low.to_bytes(8, "big") if port >> 16 else low.to_bytes(4, "big")
@@ -93,6 +96,11 @@ class Flow:
         self.low: HalfStream | None = None
         """What the end that comes first in the key sends; None where the connection is not watched."""
         self.high: HalfStream | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether both directions have ended; never for a connection that is not watched."""
+        return self.low is not None and self.high is not None and self.low.ended and self.high.ended
 
     @property
     def halves(self) -> tuple[HalfStream, ...]:
@@ -129,7 +137,9 @@ class FlowTable:
         self.watched = 0
         """Connections on watched ports so far."""
         self._ports = frozenset(ports)
-        self._flows: dict[Key, Flow] = {}
+        self._flows: OrderedDict[Key, Flow] = OrderedDict()
+        self._over: OrderedDict[Key, Flow] = OrderedDict()
+        """Those that are closed, the first closed first."""
         self._streams = 0
 
     def find(self, key: Key) -> Flow | None:
@@ -139,9 +149,14 @@ class FlowTable:
     def touch(self, keys: Iterable[Key]) -> None:
         """Note that connections are not silent, in the order in which they spoke last."""
         for key in keys:
-            flow = self._flows.pop(key, None)
-            if flow is not None:
-                self._flows[key] = flow
+            if key in self._flows:
+                self._flows.move_to_end(key)
+
+    def retire(self, key: Key) -> None:
+        """Note that a connection has closed; the first one closed is forgotten where there are too many."""
+        oldest = remember(self._over, key, self._flows[key], limits.CLOSED_CONNECTIONS)
+        if oldest is not None and oldest[1].is_over and self._flows.get(oldest[0]) is oldest[1]:
+            del self._flows[oldest[0]]
 
     def make_room(self, first_rows: Mapping[Key, int], row: int) -> tuple[Key, Flow] | None:
         """Push out the longest silent connection where ``row`` made them too many; None where it did not.
@@ -150,8 +165,7 @@ class FlowTable:
         `limits.CONNECTIONS`: so there is one that has not spoken in it before ``row``.
         """
         while len(self._flows) > limits.CONNECTIONS:
-            key = next(iter(self._flows))
-            flow = self._flows.pop(key)
+            key, flow = self._flows.popitem(last=False)
             if first_rows.get(key, row + 1) > row:
                 return key, flow
             self._flows[key] = flow
@@ -166,7 +180,7 @@ class FlowTable:
             # Without a SYN the ports tell; where they do not, the one who speaks first is taken for the client.
             by_port = from_low if low == high else high
             low_is_client = from_low is not bool(flags & ACK) if flags & SYN else by_port
-            ends = _endpoints(key)
+            ends = endpoints(key)
             client, broker = ends if low_is_client else ends[::-1]
             connection = Connection(self._streams, client, broker)
             flow.low = HalfStream(connection, low_is_client)

@@ -117,6 +117,9 @@ class HalfStream:
         acked = self.offset + distance(acknowledgment, self.next)
         self._acked = max(self._acked, acked)
         self._note_acked(number, time_ns)
+        if self._held and self._acked_since is None:
+            # The receiver lacks it too, so it will be sent again: giving it up has time.
+            self._hole_since = (number, time_ns)
 
     def tick(self, number: int, time_ns: int) -> None:
         """Let a packet of this connection pass: a hole that has waited long enough is given up."""
@@ -137,7 +140,7 @@ class HalfStream:
         self.flush()
         missing = max(self._sent, self._fin or 0) - self.offset
         if missing > 0:
-            self._events.append(StreamGap(self.connection, self.from_client, missing, number, time_ns))
+            self._events.append(StreamGap(self.connection, self.from_client, missing, number, time_ns, self._last[1]))
             self._advance(b"", missing)
             self.recent = b""
         self._fin = None
@@ -180,7 +183,7 @@ class HalfStream:
         while self._held:
             self._give_up(number, time_ns)
         self.flush()
-        self._events.append(StreamGap(self.connection, self.from_client, None, number, time_ns))
+        self._events.append(StreamGap(self.connection, self.from_client, None, number, time_ns, self._last[1]))
         self.next = sequence
         self.recent = b""
         self._fin = None
@@ -245,7 +248,7 @@ class HalfStream:
         """Declare the first hole lost and go on behind it."""
         missing = self._held[0].offset - self.offset
         self.flush()
-        self._events.append(StreamGap(self.connection, self.from_client, missing, number, time_ns))
+        self._events.append(StreamGap(self.connection, self.from_client, missing, number, time_ns, self._last[1]))
         self._advance(b"", missing)
         self.recent = b""
         self._released = number

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from dissector import limits
 from dissector.capture.batch import PacketBatch
-from dissector.net.events import StreamData, StreamEvent
-from dissector.net.flows import Flow, FlowTable, Key, Keys, connection_keys
+from dissector.net.events import Connection, StreamData, StreamEvent
+from dissector.net.flows import Flow, FlowTable, Key, Keys, connection_keys, endpoints
 from dissector.net.halfstream import HalfStream
 from dissector.net.ip import ACK, FIN, RST, SYN, IpCounts, Segments, segments
 from dissector.net.link import SUPPORTED, Columns, ip_offsets
@@ -62,10 +62,7 @@ class Streams:
         for kind, count in zip(*np.unique(batch.link_type, return_counts=True), strict=True):
             if int(kind) not in SUPPORTED:
                 self.counts.unsupported[int(kind)] = self.counts.unsupported.get(int(kind), 0) + int(count)
-        columns = Columns(batch.buffer)
-        end = batch.start + batch.captured
-        sent_end = np.maximum(end, batch.start + batch.original)
-        rows = segments(columns, ip_offsets(batch, columns), end, sent_end, self.counts.ip)
+        columns, rows = _segments_of(batch, self.counts.ip)
         watched = np.isin(rows.source_port, self._ports) | np.isin(rows.destination_port, self._ports)
         self.counts.segments += int(np.count_nonzero(watched))
         events: list[StreamEvent] = []
@@ -157,6 +154,9 @@ class _Join:
                 continue
             if key in reopened or not self._join(flows[key], parts, events):
                 events += self._careful(flows[key], parts, reopened.get(key, {}))
+            latest = self.table.find(key)
+            if latest is not None and latest.is_over:
+                self.table.retire(key)
         return events
 
     # -- connections -------------------------------------------------------------------------------------
@@ -258,6 +258,7 @@ class _Join:
     def _careful(self, flow: Flow, parts: list[int], reopened: dict[int, Flow]) -> list[StreamEvent]:
         """Take the segments of a connection one by one, in capture order over both directions."""
         events: list[StreamEvent] = []
+        low, high = flow.low, flow.high
         index = np.sort(np.concatenate([self.order[self.starts[p] : self.starts[p + 1]] for p in parts]))
         rows = self.rows
         columns = (
@@ -278,9 +279,10 @@ class _Join:
             if row in reopened:
                 events += _take(flow) + flow.end("reused", number, time_ns)
                 flow = reopened[row]
-            if not flow.halves:
+                low, high = flow.low, flow.high
+            if low is None or high is None:
                 continue
-            half, other = flow.halves if from_low else reversed(flow.halves)
+            half, other = (low, high) if from_low else (high, low)
             first = sequence
             if flags & SYN:
                 half.syn(sequence)
@@ -304,3 +306,21 @@ class _Join:
 
 def _take(flow: Flow) -> list[StreamEvent]:
     return [event for half in flow.halves for event in half.take()]
+
+
+def _segments_of(batch: PacketBatch, counts: IpCounts) -> tuple[Columns, Segments]:
+    columns = Columns(batch.buffer)
+    end = batch.start + batch.captured
+    sent_end = np.maximum(end, batch.start + batch.original)
+    return columns, segments(columns, ip_offsets(batch, columns), end, sent_end, counts)
+
+
+def packets_of_syn(batch: PacketBatch, connections: Collection[Connection]) -> Iterable[tuple[int, Connection]]:
+    """Find the packets that open some TCP connections, by their SYN: the index in the batch and the connection."""
+    by_ends = {frozenset((tcp.client, tcp.broker)): tcp for tcp in connections}
+    columns, rows = _segments_of(batch, IpCounts())
+    rows = rows.select((rows.flags & SYN) != 0)
+    for index, key in zip(rows.row.tolist(), connection_keys(columns, rows).at(np.arange(len(rows.row))), strict=True):
+        tcp = by_ends.get(frozenset(endpoints(key)))
+        if tcp is not None:
+            yield index, tcp

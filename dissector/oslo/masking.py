@@ -25,8 +25,11 @@ def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON or field-table value
     - the value of a key that names one (`dissector.oslo.secretkeys.names_secret`), whatever its type. None,
       booleans and what is empty stay: they tell that there was no secret. (``strutils.mask_dict_password``
       masks these too, but looks into an object below such a key instead of masking it.)
+    - the ``value`` of an object whose ``key`` or ``name`` names one, as in ``{"key": "password", "value": …}``.
     - what `dissector.oslo.masktext.mask_text` finds in a string, be it a value or a key;
     - any of these in a string that is itself a JSON object or array, which is then encoded again.
+
+    What nothing marks as a secret cannot be known as one: a password that is an item of a list, say.
 
     The order of keys is kept. Objects and arrays deeper than `limits.JSON_DEPTH` (through strings that hold
     JSON, too) are masked as a whole, and so is a value for which the caller left too little stack.
@@ -86,9 +89,19 @@ def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK
             if changed is None:
                 changed = dict(value)
             changed[key] = masked
+    if "value" in value and _names_secret_value(value):
+        hidden = _hide(value["value"])
+        if hidden is not value["value"]:
+            changed = dict(value) if changed is None else changed
+            changed["value"] = hidden
     if changed is None:
         changed = value
     return {renamed.get(key, key): item for key, item in changed.items()} if renamed else changed
+
+
+def _names_secret_value(value: dict[Any, Any]) -> bool:
+    """Tell whether an object is a pair of name and value whose name is that of a secret."""
+    return any(isinstance(name := value.get(key), str) and names_secret(name) for key in ("key", "name"))
 
 
 def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: ANN401 - MASK or a list

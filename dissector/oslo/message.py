@@ -16,6 +16,7 @@ from dissector.fields import FailureFields
 from dissector.oslo import jsontext
 from dissector.oslo.compression import decompress
 from dissector.oslo.masking import mask
+from dissector.oslo.masktext import mask_text
 from dissector.oslo.undecodable import Undecodable
 
 VERSION_KEY: Final = "oslo.version"
@@ -215,11 +216,15 @@ def summarise(
         kind = "heartbeat" if head.ending is False and result_is_null and failure is None else "reply"
     else:
         return None
+    names: list[str | None] = [head.method, head.namespace, head.event_type, head.publisher_id]
+    if not show_secrets:
+        names = [name and mask_text(name) for name in names]
+    method, namespace, event_type, publisher_id = names
     return HotMessage(
         kind,
         None if envelope is UNSET else envelope,
-        head.method,
-        head.namespace,
+        method,
+        namespace,
         head.version,
         head.msg_id,
         head.reply_q,
@@ -230,8 +235,8 @@ def summarise(
         result_is_null,
         failure,
         None if head.ending is UNSET else head.ending,
-        head.event_type,
-        head.publisher_id,
+        event_type,
+        publisher_id,
         head.priority,
         head.message_id,
     )
@@ -257,10 +262,9 @@ def failure_of(value: Any, *, show_secrets: bool) -> FailureFields | None:  # no
     lines = failure.get("tb")
     if isinstance(lines, list):
         lines = "".join(line for line in lines if isinstance(line, str))
-    message, traceback = _text(failure.get("message")), _text(lines) or None
-    if not show_secrets:
-        message, traceback = mask(message), mask(traceback)
-    return FailureFields(_text(failure.get("class")), _text(failure.get("module")), message, traceback)
+    texts = [_text(failure.get("class")), _text(failure.get("module")), _text(failure.get("message")), _text(lines)]
+    name, module, message, traceback = texts if show_secrets else map(mask, texts)
+    return FailureFields(name, module, message, traceback or None)
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON value

@@ -1,10 +1,12 @@
 """From a message to its record: the typed form of what ``-T jsonl`` writes."""
 
+from typing import Final, TypeVar
+
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from dissector.amqp import Event, Message
-from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicPublish, BasicReturn
+from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicPublish, BasicReturn, Properties
 from dissector.amqp.fieldtable import to_json
 from dissector.amqp.properties import to_record
 from dissector.fields import (
@@ -18,7 +20,13 @@ from dissector.fields import (
     TcpFields,
 )
 from dissector.net import Connection, Malformed
-from dissector.oslo import Decoded, decode, mask
+from dissector.oslo import Decoded, decode, mask, mask_text
+from dissector.rpc.hot import compression_of, expiration_of
+
+P = TypeVar("P", Properties, PropertiesFields)
+
+_CHOSEN: Final = ("headers", "correlation_id", "reply_to", "message_id", "type", "user_id", "app_id", "cluster_id")
+"""Properties in which a sender may have put anything."""
 
 
 def seconds(time_ns: int) -> float:
@@ -29,28 +37,29 @@ def seconds(time_ns: int) -> float:
 def properties_of(message: Message, *, show_secrets: bool) -> PropertiesFields:
     """Make the record of a message's properties, its headers masked unless ``show_secrets``."""
     properties = to_record(message.properties)
-    if show_secrets or not properties.headers:
-        return properties
-    return replace(properties, headers=mask(properties.headers))
+    return properties if show_secrets else without_secrets(properties)
 
 
-def compression_of(message: Message) -> str | None:
-    """Give what kombu's header says that the body is compressed with; None where it says nothing."""
-    headers = message.properties.headers
-    compression = None if headers is UNSET else headers.get("compression")
-    return None if compression is None else str(compression)
+def without_secrets(properties: P) -> P:
+    """Mask the secrets in properties: in the headers, and in whatever texts the sender chose."""
+    masked = {name: mask(value) for name in _CHOSEN if (value := getattr(properties, name)) is not UNSET and value}
+    return replace(properties, **masked) if masked else properties
 
 
 def decode_body(message: Message, *, show_secrets: bool) -> Decoded:
     """Decode a message's body, as its exchange and properties say."""
-    expiration = message.properties.expiration
     return decode(
         message.body,
         exchange=message.method.exchange,
         compression=compression_of(message),
-        expiration=None if expiration is UNSET else expiration,
+        expiration=expiration_of(message),
         show_secrets=show_secrets,
     )
+
+
+def reply_text(method: BasicReturn, *, show_secrets: bool) -> str:
+    """Give why a message was returned, in the broker's words; masked unless ``show_secrets``."""
+    return method.reply_text if show_secrets else mask_text(method.reply_text)
 
 
 def record(message: Message, *, show_secrets: bool = False) -> MessageRecord:
@@ -71,7 +80,7 @@ def record(message: Message, *, show_secrets: bool = False) -> MessageRecord:
             redelivered=method.redelivered if isinstance(method, BasicDeliver | BasicGetOk) else None,
             mandatory=method.mandatory if isinstance(method, BasicPublish) else None,
             reply_code=method.reply_code if isinstance(method, BasicReturn) else None,
-            reply_text=method.reply_text if isinstance(method, BasicReturn) else None,
+            reply_text=reply_text(method, show_secrets=show_secrets) if isinstance(method, BasicReturn) else None,
             vhost=connection.vhost,
             user=connection.user,
             connection_name=connection.name,
@@ -98,7 +107,7 @@ def event_record(event: Event | Malformed, *, show_secrets: bool = False) -> Eve
         None if event.method is None else event.channel,
         arguments if show_secrets else mask(arguments),
         event.queue,
-        event.settled,
+        event.settled_numbers,
         event.detail,
     )
     return EventRecord(frame, *_ends(event.connection.tcp, event.from_client), told)

@@ -63,6 +63,7 @@ class RoutedQueues:
         self._held: deque[_Held] = deque()
         self._publishes: dict[Key, _Publishes] = {}
         self._bytes = 0
+        self._to_write = 0
         self._now_ns = 0
 
     def add(self, message: Message, line: Line) -> None:
@@ -78,7 +79,13 @@ class RoutedQueues:
             if publishes is not None:
                 publishes.deliver(message.queue)
         self._held.append(held)
+        self._to_write += bool(line.before)
         self._bytes += len(line.before) + len(line.after)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether lines are held that are to be written."""
+        return self._to_write > 0
 
     def ready(self, time_ns: int) -> list[Line]:
         """Give the lines that wait no longer, now that it is ``time_ns``."""
@@ -98,6 +105,7 @@ class RoutedQueues:
 
     def _release(self) -> Line:
         held = self._held.popleft()
+        self._to_write -= bool(held.line.before)
         self._bytes -= len(held.line.before) + len(held.line.after)
         if held.key is not None:
             publishes = self._publishes[held.key]

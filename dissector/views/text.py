@@ -12,7 +12,7 @@ from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicReturn
 from dissector.fields import OsloFields
 from dissector.net import Malformed
 from dissector.views.escape import escape
-from dissector.views.record import decode_body, event_record
+from dissector.views.record import decode_body, event_record, reply_text
 from dissector.views.times import TimeFormat, time_format
 
 _COLORS: Final = {
@@ -72,7 +72,8 @@ class TextView:
             return self._line(event, _peers(AmqpConnection(event.connection), event.from_client), info, _BAD)
         if self._events:
             color = _BAD if event.name in ("gap", "foreign") else None
-            info = f"{event.name} {self._event(event)}"
+            channel = "" if event.method is None else f"channel {event.channel} "
+            info = f"{channel}{event.name} {self._event(event)}"
             return self._line(event, _peers(event.connection, event.from_client), info, color)
         return b""
 
@@ -83,7 +84,7 @@ class TextView:
     def _line(self, event: AmqpEvent, ends: tuple[str, str], info: str, color: str | None) -> bytes:
         way = f"{ends[0]} → {ends[1]}"
         if self._width is not None:
-            way, info = _shorten(way), _shorten(info)
+            way, info = shorten(way), shorten(info)
         most = _ENDS_WIDTH_MAX if self._width is None else _ENDS_WIDTH_ON_TERMINAL
         self._ends_width = max(self._ends_width, min(len(way), most))
         line = escape(f"{event.number:>6} {self._time(event.time_ns):>11} {way:<{self._ends_width}} {info}".rstrip())
@@ -99,7 +100,8 @@ class TextView:
         oslo, method = decoded.oslo, message.method
         notes, color = "", None
         if isinstance(method, BasicReturn):
-            notes, color = f"  returned: {method.reply_code} {method.reply_text}", _BAD
+            why = reply_text(method, show_secrets=self._show_secrets)
+            notes, color = f"  returned: {method.reply_code} {why}", _BAD
         elif isinstance(method, BasicDeliver | BasicGetOk) and method.redelivered:
             notes = "  redelivered"
         if oslo is not None:
@@ -116,18 +118,15 @@ class TextView:
         parts = [f"{key}={_short(value)}" for key, value in (told.arguments or {}).items() if value not in ("", False)]
         if told.queue is not None:
             parts.append(f"(queue {told.queue})")
-        if told.settled:
-            parts.append(f"(settles {len(told.settled)})")
+        if event.settled:
+            parts.append(f"(settles {len(event.settled)})")
         if told.detail is not None:
             parts.append(told.detail)
         return " ".join(parts)
 
 
 def _client(connection: AmqpConnection) -> str:
-    # oslo.messaging names its connections program:pid:uuid.
-    program, _, rest = (connection.name or "").partition(":")
-    pid = rest.partition(":")[0]
-    return f"{program}:{pid}" if program and pid.isdecimal() else str(connection.tcp.client)
+    return connection.process or str(connection.tcp.client)
 
 
 def _peers(connection: AmqpConnection, from_client: bool) -> tuple[str, str]:
@@ -143,7 +142,7 @@ def _place(message: Message) -> str:
     return f"{method.exchange}/{method.routing_key}" if method.exchange else method.routing_key
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
     """Shorten ids of 32 hexadecimal digits, plain or dashed: where a person reads, the first eight tell them apart."""
     return _ID.sub(r"\1…", text)
 

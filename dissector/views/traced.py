@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from dissector.amqp import AmqpEvent, Message
 from dissector.amqp._methods import Properties
 from dissector.fields import BodyFields
-from dissector.oslo import mask, mask_json, plain
-from dissector.views.record import compression_of, decode_body
+from dissector.oslo import mask_json, plain
+from dissector.rpc.hot import compression_of
+from dissector.views.record import decode_body, without_secrets
 
 TRACE_EXCHANGE: Final = "amq.rabbitmq.trace"
 UNKNOWN: Final = "?"
@@ -47,10 +48,9 @@ def traced_properties(message: Message, *, show_secrets: bool) -> Properties:
     """Give the properties without the header ``BCC``; the secrets in the headers masked unless ``show_secrets``."""
     properties = message.properties
     headers = properties.headers
-    if not headers:
-        return properties
-    shown = {name: value for name, value in headers.items() if name != _HIDDEN_COPIES}
-    return replace(properties, headers=shown if show_secrets else mask(shown))
+    if headers:
+        properties = replace(properties, headers={k: v for k, v in headers.items() if k != _HIDDEN_COPIES})
+    return properties if show_secrets else without_secrets(properties)
 
 
 def shown_body(message: Message, *, show_secrets: bool) -> bytes:

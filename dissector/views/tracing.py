@@ -65,11 +65,25 @@ class TraceView:
             properties = traced_properties(event, show_secrets=self._show_secrets)
             body = shown_body(event, show_secrets=self._show_secrets)
             self._routed.add(event, self._line(event, properties, body))
-        return b"".join(map(self._written, self._routed.ready(event.time_ns)))
+        return self._write(self._routed.ready(event.time_ns))
+
+    def learn(self, event: AmqpEvent) -> bytes:
+        """Take an event that is not to be shown: a delivery tells the queues of a publish all the same."""
+        if is_traced(event):
+            self._routed.add(event, Line(b""))
+        return self._write(self._routed.ready(event.time_ns))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether records are held back."""
+        return self._routed.is_waiting
 
     def finish(self) -> bytes:
         """Give the records that were held back."""
-        return b"".join(map(self._written, self._routed.finish()))
+        return self._write(self._routed.finish())
+
+    def _write(self, lines: list[Line]) -> bytes:
+        return b"".join([self._written(line) for line in lines if line.before])
 
 
 def _time(time_ns: int) -> str:

@@ -1,69 +1,34 @@
-"""What a connection's methods let one know: who, where, which queue, what is settled; and no secrets."""
+"""What a connection's methods let one know: who, where, which queue; and no secrets."""
 
 import struct
 
 import pytest
-from amqp_frames import HEARTBEAT, PROTOCOL_HEADER, Wire, body, content, deliver, header, method, publish, text_of
+from amqp_conversations import (
+    CLIENT,
+    SECRET,
+    SERVER,
+    amqplain,
+    confirming,
+    consume,
+    get_ok,
+    middle,
+    opened,
+    plain,
+    queue_of,
+    settled,
+    start_ok,
+)
+from amqp_frames import HEARTBEAT, PROTOCOL_HEADER, Wire, deliver, method, publish, text_of
 from pika import spec
 
 from dissector import limits
 from dissector.amqp import Event, Message
 from dissector.net import Malformed
 
-SECRET = "s3cret-Ωmega"
-CLIENT = {"product": "py-amqp", "connection_name": "nova-compute:7:a", "capabilities": {"basic.nack": True}}
-SERVER = {"product": "RabbitMQ", "cluster_name": "rabbit@one", "version": "3.10.8"}
-
-
-def amqplain(user, password):
-    fields = b""
-    for name, value in (("LOGIN", user), ("PASSWORD", password)):
-        octets = value.encode()
-        fields += bytes([len(name)]) + name.encode() + b"S" + struct.pack(">I", len(octets)) + octets
-    return fields
-
-
-def plain(user, password):
-    return f"\0{user}\0{password}".encode()
-
-
-def start_ok(mechanism, response):
-    # pika's Connection.StartOk encodes only text
-    fields = spec.Connection.StartOk(client_properties=CLIENT, mechanism=mechanism, response="")
-    whole = method(0, fields)
-    payload = whole[7:-1]
-    head, locale = payload[: -len("en_US") - 1 - 4], payload[-len("en_US") - 1 :]
-    payload = head + struct.pack(">I", len(response)) + response + locale
-    return whole[:3] + struct.pack(">I", len(payload)) + payload + b"\xce"
-
-
-def opened(mechanism="AMQPLAIN", response=None):
-    """A connection with an open channel 1."""
-    wire = Wire()
-    events = wire.client(PROTOCOL_HEADER)
-    events += wire.broker(method(0, spec.Connection.Start(0, 9, SERVER, "PLAIN AMQPLAIN", "en_US")))
-    response = amqplain("nova", SECRET) if response is None else response
-    events += wire.client(start_ok(mechanism, response))
-    events += wire.broker(method(0, spec.Connection.Tune(2047, 131072, 60)))
-    events += wire.client(method(0, spec.Connection.TuneOk(2047, 131072, 30)))
-    events += wire.client(method(0, spec.Connection.Open(virtual_host="/cloud")))
-    events += wire.broker(method(0, spec.Connection.OpenOk()))
-    events += wire.client(method(1, spec.Channel.Open())) + wire.broker(method(1, spec.Channel.OpenOk()))
-    return wire, events
-
 
 @pytest.fixture
 def wire():
     return opened()[0]
-
-
-def middle():
-    """A connection that the capture finds in the middle: both directions are in step."""
-    wire = Wire(at_start=False)
-    wire.client(HEARTBEAT, HEARTBEAT, HEARTBEAT)
-    wire.broker(HEARTBEAT, HEARTBEAT, HEARTBEAT)
-    wire.client(HEARTBEAT)
-    return wire
 
 
 # -- the connection ------------------------------------------------------------------------------------------
@@ -159,17 +124,6 @@ def test_reasons_reach_the_events(wire, fields, name, known):
 
 
 # -- queues ---------------------------------------------------------------------------------------------------
-
-
-def consume(wire, queue, tag, *, channel=1, nowait=False, answer=None, no_ack=False):
-    fields = spec.Basic.Consume(queue=queue, consumer_tag=tag, nowait=nowait, no_ack=no_ack)
-    events = wire.client(method(channel, fields))
-    return events + (wire.broker(method(channel, spec.Basic.ConsumeOk(answer))) if answer else [])
-
-
-def queue_of(wire, tag="t", *, channel=1, delivery_tag=1):
-    (message,) = wire.broker(*deliver(channel, b"x", tag=tag, delivery_tag=delivery_tag))
-    return message.queue
 
 
 @pytest.mark.parametrize("answer", [None, "t"])
@@ -281,10 +235,6 @@ def test_methods_without_a_queue_name(wire, fields):
     assert event.queue == "q"
 
 
-def get_ok(delivery_tag):
-    return content(1, spec.Basic.GetOk(delivery_tag, False, "x", "k", 0), b"x")
-
-
 def test_get(wire):
     declare(wire, "last", answer="last")
     for queue in ("one", "two", ""):
@@ -318,129 +268,6 @@ def test_consumers_are_bounded(wire, monkeypatch):
     for tag in "abc":
         consume(wire, "q" + tag, tag)
     assert [queue_of(wire, tag) for tag in "abc"] == [None, "qb", "qc"]
-
-
-# -- acks and confirms --------------------------------------------------------------------------------------------
-
-
-def settled(events):
-    return [event.settled for event in events if isinstance(event, Event)]
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        (spec.Basic.Ack(2), (1,)),
-        (spec.Basic.Ack(2, multiple=True), (0, 1)),
-        (spec.Basic.Ack(0, multiple=True), (0, 1, 2)),
-        (spec.Basic.Nack(2, requeue=True), (1,)),
-        (spec.Basic.Nack(2, multiple=True), (0, 1)),
-        (spec.Basic.Reject(3), (2,)),
-        (spec.Basic.Ack(9), ()),
-    ],
-    ids=str,
-)
-def test_acks(wire, fields, expected):
-    for tag in (1, 2, 3):
-        wire.broker(*deliver(1, b"x", delivery_tag=tag))
-    assert settled(wire.client(method(1, fields))) == [expected]
-    assert settled(wire.client(method(1, fields))) == [()]
-
-
-def test_acks_are_per_channel(wire):
-    wire.broker(*deliver(1, b"x"), *deliver(2, b"y"))
-    assert settled(wire.client(method(2, spec.Basic.Ack(1)))) == [(1,)]
-
-
-def test_what_needs_no_ack_is_not_settled(wire):
-    consume(wire, "q", "quick", no_ack=True)
-    consume(wire, "q", "slow")
-    wire.broker(*deliver(1, b"x", tag="quick", delivery_tag=1), *deliver(1, b"y", tag="slow", delivery_tag=2))
-    assert settled(wire.client(method(1, spec.Basic.Ack(0, multiple=True)))) == [(1,)]
-
-
-@pytest.mark.parametrize("seen", [True, False])
-def test_ack_of_a_get(wire, seen):
-    if seen:
-        wire.client(method(1, spec.Basic.Get(queue="one")))
-    wire.broker(*get_ok(1))
-    assert settled(wire.client(method(1, spec.Basic.Ack(1)))) == [(0,)]
-
-
-def confirming(wire):
-    wire.client(*publish(1, b"before"))
-    wire.client(method(1, spec.Confirm.Select()))
-    wire.broker(method(1, spec.Confirm.SelectOk()))
-    for octets in (b"one", b"two", b"three"):
-        wire.client(*publish(1, octets))
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        (spec.Basic.Ack(1), (1,)),
-        (spec.Basic.Ack(2, multiple=True), (1, 2)),
-        (spec.Basic.Nack(3), (3,)),
-        (spec.Basic.Nack(3, multiple=True), (1, 2, 3)),
-    ],
-    ids=str,
-)
-def test_confirms(wire, fields, expected):
-    confirming(wire)
-    assert settled(wire.broker(method(1, fields))) == [expected]
-
-
-def test_confirm_select_again_does_not_begin_anew(wire):
-    confirming(wire)
-    wire.client(method(1, spec.Confirm.Select()))
-    assert settled(wire.broker(method(1, spec.Basic.Ack(3)))) == [(3,)]
-
-
-def test_acks_and_confirms_do_not_mix(wire):
-    confirming(wire)
-    wire.broker(*deliver(1, b"x", delivery_tag=1))
-    assert settled(wire.client(method(1, spec.Basic.Ack(1)))) == [(4,)]
-    assert settled(wire.broker(method(1, spec.Basic.Ack(1)))) == [(1,)]
-
-
-def lost(wire):
-    return wire.gap(True)
-
-
-def broken_method(wire):
-    return wire.client(b"\x01\x00\x01\x00\x00\x00\x05\x00\x3c\x00\x50\x00\xce")
-
-
-def broken_content(wire):
-    return wire.client(publish(1, b"x")[0], header(1, 2), body(1, b"xyz"))
-
-
-@pytest.mark.parametrize("break_it", [lost, broken_method, broken_content])
-def test_confirms_are_not_guessed_after_something_was_missed(wire, break_it):
-    confirming(wire)
-    break_it(wire)
-    wire.client(*publish(1, b"four"), HEARTBEAT)
-    assert settled(wire.broker(method(1, spec.Basic.Ack(4, multiple=True)))) == [()]
-
-
-def test_confirms_go_on_after_a_gap_of_the_broker(wire):
-    confirming(wire)
-    wire.gap(False)
-    events = wire.broker(method(1, spec.Basic.Ack(2)), method(1, spec.Basic.Ack(3)), HEARTBEAT)
-    assert settled(e for e in events if e.name == "basic.ack") == [(2,), (3,)]
-
-
-def test_no_confirms_in_mid_stream():
-    wire = middle()
-    wire.client(*publish(1, b"x"))
-    assert settled(wire.broker(method(1, spec.Basic.Ack(1)))) == [()]
-
-
-def test_unsettled_messages_are_bounded(wire, monkeypatch):
-    monkeypatch.setattr(limits, "UNSETTLED", 2)
-    for tag in (1, 2, 3):
-        wire.broker(*deliver(1, b"x", delivery_tag=tag))
-    assert settled(wire.client(method(1, spec.Basic.Ack(0, multiple=True)))) == [(1, 2)]
 
 
 # -- channels ----------------------------------------------------------------------------------------------------

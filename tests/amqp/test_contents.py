@@ -147,8 +147,8 @@ def test_a_method_on_another_channel_does_not_abort():
 def test_body_frame_too_long(octets):
     frames = [*publish(1)[:1], header(1, 3), body(1, octets), *publish(1, b"next")]
     events = sent(frames)
-    told = f"basic.publish to exchange 'x', routing key 'k': {len(octets)} of 3 body bytes: a body frame goes beyond its end"
-    assert problems(events) == [(1, told)]
+    known = f"basic.publish to exchange 'x', routing key 'k': {len(octets)} of 3 body bytes"
+    assert problems(events) == [(1, f"{known}: a body frame goes beyond its end")]
     assert [m.body for m in messages(events)] == [b"next"]
 
 
@@ -181,12 +181,26 @@ def test_a_method_that_cannot_be_read():
     assert [m.body for m in messages(events)] == [b"ok"]
 
 
+def test_what_is_wrong_does_not_depend_on_what_follows():
+    payload = method(1, spec.Queue.Declare(queue="q"))[7:-5]  # without the length of its table
+    bad = b"\x01\0\1" + len(payload).to_bytes(4, "big") + payload + b"\xce"
+    found = [Wire().client(bad, *followers)[0] for followers in ([], [HEARTBEAT], publish(1, bytes(900)))]
+    assert isinstance(found[0], Malformed)
+    assert found[1:] == [found[0]] * 2
+
+
 def test_bodies_over_the_limit(monkeypatch):
     monkeypatch.setattr(limits, "BODY_BYTES", 5)
     events = sent(publish(1, b"abcdef", pieces=2), publish(1, b"abcde"))
     told = "basic.publish to exchange 'x', routing key 'k': 6 of 6 body bytes: over the limit of 5 bytes"
     assert problems(events) == [(1, told)]
     assert [m.body for m in messages(events)] == [b"abcde"]
+
+
+def test_empty_body_frames_say_nothing():
+    frames = publish(1, b"abcdef", pieces=2)
+    (message,) = sent(frames[:2], [body(1, b"")] * 3, frames[2:3], [body(1, b"")], frames[3:])
+    assert (message.body, message.numbers) == (b"abcdef", (1, 3, 5))
 
 
 def test_channels_over_the_limit(monkeypatch):

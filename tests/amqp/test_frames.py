@@ -173,6 +173,16 @@ def test_a_frame_within_a_body_is_not_seen_in_step():
     assert frames_of([octets[i : i + 5] for i in range(0, len(octets), 5)])[0] == true_frames(octets)
 
 
+def test_a_frame_is_confirmed_by_the_header_that_follows_it():
+    ack, reader = method(1, spec.Basic.Ack(1)), FrameReader()
+    octets = b"rest\xce" + ack + body(1, b"x")[:7]
+    for number in range(1, len(octets)):
+        assert reader.feed(data_of(octets[number - 1 : number], number))[1] == []
+    run, (lost, (kind, _, begin, end)) = reader.feed(data_of(octets[-1:], len(octets)))
+    assert (kind, run.data[begin:end]) == (FRAME_METHOD, ack[7:-1])
+    assert (run.notes[lost[1]].released, run.completed[run.at(end)]) == (len(octets), len(octets) - 7)
+
+
 def test_the_last_frame_before_a_hole_needs_no_proof():
     frame = method(1, spec.Basic.Ack(1))
     assert frames_of([b"rest\xce" + frame], at_start=False)[0] == true_frames(frame)

@@ -55,6 +55,8 @@ class Capture:
     options: dict[str, Any] = field(default_factory=dict)
     releases: bool = False
     """Whether older releases of oslo.messaging have to be fetched for it."""
+    clocks: bool = False
+    """Whether what the clients measured is shipped as well, as ``NAME.clocks.json``."""
 
     @property
     def name(self) -> str:
@@ -72,6 +74,12 @@ CAPTURES: Final = (
         ],
         "every kind of message and every ending of a call, one story after the other; by dumpcap",
         options={"tap": Tap(program="dumpcap")},
+    ),
+    Capture(
+        "verdicts.pcap",
+        ["verdicts"],
+        "every status and cause of a call three times; beside it what the clients' own clocks say",
+        clocks=True,
     ),
     Capture("big-bodies.pcap.gz", ["several_frames", "megabyte"], "bodies over frame_max, up to 1 MB"),
     Capture("compressed-unicode.pcap", ["compressed", "non_ascii"], "kombu's compressions, text beyond ASCII"),
@@ -234,12 +242,15 @@ def make_one(lab: Lab, capture: Capture, folder: Path) -> str:
     counts = check_counts(made.pcap, made.truth)
     pcap = _ship_pcap(made.pcap, folder / capture.file)
     firehose = _ship_truth(made.firehose, folder / f"{capture.name}{truth.SUFFIX}")
-    for path in (pcap, firehose):
+    shipped = [pcap, firehose]
+    if capture.clocks:
+        shipped.append(made.clocks.rename(folder / f"{capture.name}{truth.CLOCKS_SUFFIX}"))
+    for path in shipped:
         check_neutral(path)
     for old in truth.PCAPS.glob(f"{capture.name}.*"):
         old.unlink()
     packets = _packets(pcap)
-    for path in (pcap, firehose):
+    for path in shipped:
         shutil.move(path, truth.PCAPS / path.name)
     legs = ", ".join(f"{counts[name]} {name}" for name in CONTENT.values() if counts[name])
     return (

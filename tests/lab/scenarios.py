@@ -10,7 +10,7 @@ from typing import Any, Final
 from .broker import PASSWORD
 from .network import COMPUTE1, CONTROLLER, NETWORK1, NEUTRAL_LAB
 from .releases import RELEASES
-from .stage import Stage
+from .stage import Stage, context
 
 Scenario = Callable[[Stage], None]
 SCENARIOS: Final[dict[str, Scenario]] = {}
@@ -209,6 +209,55 @@ def dead_reply_queue(stage: Stage) -> None:
         time.sleep(1)
         api.crash()
         time.sleep(4.5)
+
+
+def asked(count: int, method: str, **operation: Any) -> list[dict[str, Any]]:
+    """As many calls to nova-compute as *count*, each with a context of its own."""
+    return [{"context": context(), **compute_call(method, **operation)} for _ in range(count)]
+
+
+@scenario
+def verdicts(stage: Stage) -> None:
+    """Every status and every cause of a call three times and more, by design; the clients' own clocks are kept."""
+    dying = {**NOVA_API, "conf": {"rabbit_transient_queues_ttl": 1}}
+    patient = {**NOVA_COMPUTE, "conf": {"kombu_missing_consumer_retry_timeout": 1}}
+    second = {**OVS_AGENT, "host": NETWORK1.name}
+    with stage.services(patient, CEILOMETER, OVS_AGENT, second, NEUTRON_SERVER, dying, NOVA_API) as (
+        *(compute, _, _, _, neutron, brief, api),
+    ):
+        instance = {"instance": INSTANCE}
+        # 20 ok, 5 failed.
+        stage.clocks += api.do("timed", each=asked(20, "echo", args={"value": 1}))
+        stage.clocks += api.do("timed", each=asked(5, "get_diagnostics", args=instance))
+        # 3 + 1 undelivered, 4 not_delivered.
+        for _ in range(3):
+            api.do("cast", **compute_call("get_host_uptime", server="compute9"))
+        api.do("notify", topics=["versioned_notifications"], event_type="instance.update", payload={})
+        stage.clocks += api.do("timed", each=asked(3, "echo", server="compute9", timeout=1), at_once=True)
+        nobody = compute_call("get_host_uptime", server="compute9", timeout=1)
+        api.do("call", error="MessageUndeliverable", **nobody, at_least_once=True)
+        # 4 casts, 3 fanouts, 3 notifications sent.
+        for number in range(4):
+            api.do("cast", **compute_call("echo", args={"value": number}))
+        for _ in range(3):
+            everyone = {"topic": "q-agent-notifier-port-update", "fanout": True, "version": "1.4"}
+            neutron.do("cast", **everyone, method="port_update", args={"port": {"id": PORT_ID}})
+            api.do("notify", event_type="compute.instance.update", payload={"state": "active"})
+        # 3 late_reply.
+        slow = asked(3, "get_host_uptime", args={"wait": 1.4}, timeout=1)
+        stage.clocks += api.do("timed", each=slow, at_once=True)
+        api.do("sleep", seconds=0.8)
+        # 3 reply_unroutable: their client dies, then its queue, then the reply comes.
+        brief.tell("timed", each=asked(3, "get_host_uptime", args={"wait": 3}, timeout=4), at_once=True)
+        time.sleep(0.7)
+        brief.crash()
+        time.sleep(4)
+        # 3 no_reply: the server is killed over them. 4 pending: the story ends over them.
+        stage.clocks += api.do("timed", each=asked(3, "get_host_uptime", args={"wait": 60}, timeout=1), at_once=True)
+        api.tell("timed", each=asked(4, "get_host_uptime", args={"wait": 60}, timeout=30), at_once=True)
+        time.sleep(0.5)
+        compute.crash()
+        api.crash()
 
 
 def numbered(size: int) -> str:

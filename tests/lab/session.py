@@ -1,6 +1,7 @@
 """A laboratory that is up: record any scenarios, get the capture and the truth."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from .stage import Stage
 
 @dataclass(frozen=True)
 class Recording:
-    """What a run of scenarios left: the capture and the firehose's file."""
+    """What a run of scenarios left: the capture, the firehose's file and the clients' clocks."""
 
     pcap: Path
     firehose: Path
+    clocks: Path
+    """What the clients measured, see `Stage.clocks`: a JSON array."""
 
     @property
     def truth(self) -> list[truth.Record]:
@@ -63,7 +66,9 @@ class Lab:
         tap = tap or Tap()
         suffix = ".pcapng" if tap.program == "dumpcap" else ".pcap"
         stem = f"{self._count:02d}-{names[0]}"
-        made = Recording(self._folder / f"{stem}{suffix}", self._folder / f"{stem}{truth.SUFFIX}")
+        made = Recording(
+            *(self._folder / f"{stem}{ending}" for ending in (suffix, truth.SUFFIX, truth.CLOCKS_SUFFIX)),
+        )
         stage = Stage(self._hosts, self._control, address, everyone)
         interpreter = self._hosts[BROKER.name].command(sys.executable)
         with (
@@ -72,6 +77,7 @@ class Lab:
         ):
             for name in names:
                 SCENARIOS[name](stage)
+        made.clocks.write_text(json.dumps(stage.clocks, indent=1) + "\n")
         return made
 
 

@@ -98,6 +98,8 @@ class Stage:
         self._hosts = hosts
         self._everyone = everyone
         self.broker = broker
+        self.clocks: list[dict[str, Any]] = []
+        """What the clients measured with their own clocks: ``request_id``, ``latency_s``, ``error`` of each call."""
 
     def start(self, where: str, *command: str, release: str | None = None) -> subprocess.Popen[str]:
         """A program on the host *where*, unless everyone is on another; with an older oslo.messaging."""

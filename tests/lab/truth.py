@@ -10,6 +10,7 @@ import zstandard
 
 PCAPS: Final = Path(__file__).resolve().parents[2] / "pcaps"
 SUFFIX: Final = ".firehose.jsonl"
+CLOCKS_SUFFIX: Final = ".clocks.json"
 
 
 class Headers(msgspec.Struct, frozen=True):

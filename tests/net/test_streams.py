@@ -147,7 +147,12 @@ def test_reuse_gives_up_what_is_missing(cut):
 def test_reuse_by_the_other_side(cut):
     back = [b(9000, flags=SYN), c(7000, ack=9001, flags=SYN | ACK), b(9001, b"x")]
     events = events_of(cut([*OPEN, *back]))
-    assert [str(e.connection.client) for e in events if e.connection.stream == 1][0] == "10.0.0.2:5672"
+    assert {str(e.connection.client) for e in events if e.connection.stream == 1} == {"10.0.0.2:5672"}
+
+
+def test_syn_ack_with_another_number_opens_nothing(cut):
+    said = joined(events_of(cut([*OPEN, b(900, ack=11, flags=SYN | ACK), c(16, b"on")])))
+    assert {key: items[0] for key, items in said.items()} == {(0, True): b"firston", (0, False): b"FIRST"}
 
 
 def test_three_connections_in_a_row(cut):

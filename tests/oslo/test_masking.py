@@ -165,3 +165,8 @@ def test_no_json():
 def test_any_bytes(body):
     masked = mask_json(body)
     assert masked is None or json.loads(masked) is not ...
+
+
+def test_a_pair_of_name_and_value():
+    value = [{"key": "admin_password", "value": "hunter2"}, {"name": "flavor", "value": "m1"}, {"value": 1}]
+    assert mask(value) == [{"key": "admin_password", "value": "***"}, {"name": "flavor", "value": "m1"}, {"value": 1}]

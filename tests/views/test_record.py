@@ -86,3 +86,22 @@ def test_every_deliver_of_a_capture_has_its_queue():
     delivered = [record(m).amqp for m in messages("demo") if m.leg == "deliver"]
     told = [r.queue for r in truth.load("demo") if r.leg == "deliver"]
     assert sorted(amqp.queue for amqp in delivered) == sorted(told)
+
+
+def test_secrets_that_the_sender_put_into_other_properties_are_masked():
+    message = published()
+    url = "rabbit://user:hunter2@host"
+    properties = msgspec.structs.replace(message.properties, reply_to=url, app_id="kept", correlation_id=url)
+    message.properties = properties
+    amqp = record(message).amqp
+    assert amqp.properties.reply_to == amqp.properties.correlation_id == "rabbit://user:***@host"
+    assert amqp.properties.app_id == "kept"
+    assert record(message, show_secrets=True).amqp.properties.reply_to == url
+
+
+def test_secrets_in_names_are_masked():
+    body = {"method": "x://u:hunter2@h", "namespace": "password=hunter2", "args": {}, "_unique_id": "1"}
+    message = published(json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(body)}).encode())
+    assert b"hunter2" not in msgspec.json.encode(record(message))
+    returned = published(leg="return", method=BasicReturn(312, "password=hunter2", "x", "k"))
+    assert record(returned).amqp.reply_text == "password=***"

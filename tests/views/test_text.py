@@ -78,9 +78,11 @@ def test_what_is_returned_or_undecodable_stands_out():
 
 
 def test_events_only_where_asked_for():
-    event = Event(AmqpConnection(TCP), False, 5, 0, 1, "queue.declare-ok", QueueDeclareOk("q", 3, 1), None, None, (4,))
+    event = Event(AmqpConnection(TCP), False, 5, 0, 1, "queue.declare-ok", QueueDeclareOk("q", 3, 1), settled=(4,))
     assert TextView(lambda: 0).feed(event) == b""
-    assert line(event, events=True).endswith("queue.declare-ok queue=q message_count=3 consumer_count=1 (settles 1)")
+    assert line(event, events=True).endswith(
+        "channel 1 queue.declare-ok queue=q message_count=3 consumer_count=1 (settles 1)"
+    )
 
 
 def test_a_terminal_s_width_is_kept():

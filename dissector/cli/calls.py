@@ -1,0 +1,197 @@
+"""``osloshark calls``: each request with all its legs, its reply, and the verdict."""
+
+from collections.abc import Callable
+from typing import Final
+
+import click
+
+from dissector import limits
+from dissector.amqp import AmqpEvent
+from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
+from dissector.cli.output import Output
+from dissector.cli.run import run
+from dissector.cli.telling import tell
+from dissector.fields import CallRecord, RpcFields
+from dissector.rpc import Calls
+from dissector.rpc.call import FAILED, OK, PENDING, SENT, TIMED_OUT, UNDELIVERED
+from dissector.rpc.hot import hot_of
+from dissector.views.calls import CallCsv, CallJson, CallLines, CallView
+
+_STATUSES: Final = (OK, FAILED, TIMED_OUT, SENT, UNDELIVERED, PENDING)
+_SORTS: Final[dict[str, Callable[[RpcFields], float]]] = {
+    "latency": lambda rpc: -_or_least(rpc.latency_s),
+    "queue_wait": lambda rpc: -_or_least(rpc.queue_wait_s),
+    "bytes": lambda rpc: -float((rpc.request_bytes or 0) + (rpc.reply_bytes or 0)),
+    "time": lambda rpc: _or_least(rpc.publish_time or rpc.deliver_time or rpc.reply_deliver_time),
+}
+_STREAM_LATE_NS: Final = limits.HOLE_NS
+"""How long a call that timed out waits where calls are shown as they come: for a late reply, or for a hole that may
+hide one to be found."""
+
+EPILOG = f"""\b
+Status:
+  ok           answered in time
+  failed       the reply holds a failure
+  timed_out    no final reply within the timeout
+  sent         a cast, fanout or notification that was delivered
+  undelivered  one that was not
+  pending      the capture ends first, or does not show enough to tell
+\b
+Causes of what is not ok:
+  not_delivered, no_reply, late_reply, reply_unroutable,
+  capture_gap (packets are missing that could hold the answer)
+\b
+Times (-t):
+{TIMES}\b
+Examples:
+  osloshark calls rabbit.pcap
+  osloshark calls --status failed,timed_out rabbit.pcap
+  osloshark calls --sort latency --slower 0.5 rabbit.pcap | head
+  osloshark calls -T jsonl rabbit.pcap | jq .rpc.latency_s
+  osloshark calls -T csv -o calls.csv rabbit.pcap
+"""
+
+
+def _or_least(value: float | None) -> float:
+    return float("-inf") if value is None else value
+
+
+def _statuses(_context: click.Context, _option: click.Parameter, value: str | None) -> frozenset[str] | None:
+    if value is None:
+        return None
+    names = frozenset(value.split(","))
+    if unknown := names.difference(_STATUSES):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(_STATUSES)}")
+    return names
+
+
+@click.command("calls", epilog=EPILOG, context_settings=CONTEXT)
+@capture_options
+@line_options
+@click.option(
+    "-T",
+    "format_",
+    metavar="FORMAT",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "jsonl", "csv"]),
+    help="table (a line a call), jsonl or csv.",
+)
+@click.option("--status", metavar="STATUS,…", callback=_statuses, help="Only calls of these statuses, see below.")
+@click.option(
+    "--sort",
+    metavar="KEY",
+    type=click.Choice(list(_SORTS)),
+    help="Show them at the end, sorted by latency, queue_wait, bytes (largest first) or time.",
+)
+@click.option("--slower", metavar="SECONDS", type=click.FloatRange(min=0), help="Only calls that took longer.")
+def command(
+    files: tuple[str, ...],
+    *,
+    format_: str,
+    status: frozenset[str] | None,
+    sort: str | None,
+    slower: float | None,
+    output: str | None,
+    ports: tuple[int, ...],
+    show_secrets: bool,
+    times: str,
+    color: str,
+    wide: bool,
+    quiet: bool,
+) -> int:
+    """Show each request with all its legs and its reply: a call a line, and how it ended.
+
+    A call crosses up to four connections: the client's publish, the deliver to a server, the server's reply, the
+    deliver of that. Queue wait, service time and return wait are told apart.
+    """
+    reading = open_reading(files, ports)
+    with Output(output, files) as out:
+        view: CallView
+        if format_ == "jsonl":
+            view = CallJson()
+        elif format_ == "csv":
+            view = CallCsv()
+        else:
+            view = CallLines(
+                lambda: reading.first_time_ns,
+                times=times,
+                color=is_colored(color, out),
+                width=line_width(out, wide=wide),
+            )
+
+        def chosen(call: CallRecord) -> bool:
+            rpc = call.rpc
+            return (status is None or rpc.status in status) and (slower is None or (rpc.latency_s or 0) > slower)
+
+        is_stream = reading.capture.bytes_total is None and sort is None
+        calls = Calls(late_ns=_STREAM_LATE_NS if is_stream else None)
+        sink = _Shown(calls, view, out, chosen, _SORTS[sort] if sort else None, show_secrets=show_secrets)
+        done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+    _tell(calls, quiet=quiet)
+    return done
+
+
+class _Shown:
+    """Writes the calls that are chosen, as their verdicts are known, or sorted at the end."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        view: CallView,
+        output: Output,
+        chosen: Callable[[CallRecord], bool],
+        sort: Callable[[RpcFields], float] | None,
+        *,
+        show_secrets: bool,
+    ) -> None:
+        self._calls = calls
+        self._view = view
+        self._output = output
+        self._chosen = chosen
+        self._sort = sort
+        self._show_secrets = show_secrets
+        self._kept: list[CallRecord] = []
+        self._has_head = False
+
+    def show(self, events: list[AmqpEvent]) -> None:
+        """Take the next events."""
+        feed = self._calls.feed
+        self._take([call for event in events for call in feed(event, hot_of(event, self._show_secrets))])
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._take(self._calls.finish())
+        sort = self._sort
+        if sort is not None:
+            self._write(sorted(self._kept, key=lambda call: sort(call.rpc)))
+
+    def _take(self, calls: list[CallRecord]) -> None:
+        calls = [call for call in calls if self._chosen(call)]
+        if self._sort is not None:
+            self._kept += calls
+        else:
+            self._write(calls)
+
+    def _write(self, calls: list[CallRecord]) -> None:
+        head = b"" if self._has_head else self._view.head()
+        self._has_head = True
+        data = head + b"".join(map(self._view.feed, calls))
+        if data:
+            self._output.write(data)
+
+
+def _tell(calls: Calls, *, quiet: bool) -> None:
+    """Say on standard error what the calls do not."""
+    counts = calls.counts
+    parts = [
+        (counts.seen_twice, "messages were seen at two points of their way and are shown once"),
+        (counts.collisions, "messages have the id of another one"),
+        (counts.late, "messages came after the verdict on their call"),
+        (counts.evicted, "calls too many were open at once; they are shown as they were"),
+        (counts.steps_back, "times the capture's clock stepped back; times over that are null"),
+    ]
+    if not quiet:
+        for number, text in parts:
+            if number:
+                tell(f"{number:,} {text}")

@@ -1,0 +1,86 @@
+"""Options that several commands have, declared once."""
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from dissector.cli.output import Output
+from dissector.reading import DEFAULT_PORTS, Reading
+from dissector.views.times import TIME_FORMATS
+
+_ENOUGH_COLUMNS: Final = 120
+"""Columns that a line needs to say something; a narrower terminal gives it several rows."""
+
+Command = Callable[..., Any]
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+TIMES: Final = "".join(f"  {name:<11} {meaning}\n" for name, meaning in TIME_FORMATS.items())
+"""What ``-t`` takes, for a command's epilog."""
+
+
+def capture_options(command: Command) -> Command:
+    """Add what every command has that reads captures: FILE..., --port, -o, --show-secrets, -q."""
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="No closing line about completeness."),
+        click.option("--show-secrets", is_flag=True, help="Do not mask passwords, tokens and the like as ***."),
+        click.option(
+            "--port",
+            "ports",
+            metavar="PORT",
+            multiple=True,
+            type=click.IntRange(1, 65535),
+            help="The broker's TCP port; may be given several times.  [default: 5672]",
+        ),
+        click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output."),
+        click.argument("files", metavar="FILE...", nargs=-1),
+    ):
+        command = option(command)
+    return command
+
+
+def line_options(command: Command) -> Command:
+    """Add what commands have that write lines for people: -t, --color, --wide."""
+    for option in (
+        click.option("--wide", is_flag=True, help="On a terminal, neither cut lines nor shorten ids."),
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="Colour lines; auto: on a terminal that can, unless NO_COLOR is set.",
+        ),
+        click.option(
+            "-t",
+            "times",
+            metavar="TIME",
+            default="r",
+            help="How lines tell times, see below.",
+            type=click.Choice(list(TIME_FORMATS)),
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def open_reading(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading:
+    """Open the captures of a command; raises `click.UsageError` where none is given."""
+    if not files:
+        raise click.UsageError("no capture given; name a file, or - for standard input", click.get_current_context())
+    return Reading(files, ports=ports or DEFAULT_PORTS)
+
+
+def is_colored(color: str, out: Output) -> bool:
+    """Tell whether lines are coloured, by what ``--color`` says."""
+    is_plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return color == "always" or (color == "auto" and out.is_terminal and not is_plain)
+
+
+def line_width(out: Output, *, wide: bool) -> int | None:
+    """Give the columns at which lines are cut: whole rows of the terminal; None where they are not cut."""
+    if wide or not out.is_terminal:
+        return None
+    columns = shutil.get_terminal_size().columns
+    return columns * -(-_ENOUGH_COLUMNS // columns)

@@ -1,0 +1,98 @@
+"""``osloshark stats``: how many requests, how large, how slow, and where the time goes."""
+
+from typing import Final
+
+import click
+
+from dissector.amqp import AmqpEvent
+from dissector.cli.options import CONTEXT, capture_options, open_reading
+from dissector.cli.output import Output
+from dissector.cli.run import run
+from dissector.reading import Reading
+from dissector.rpc import Calls
+from dissector.rpc.hot import hot_of
+from dissector.rpc.statistics import GROUPS, Statistics
+from dissector.views.statistics import statistics_csv, statistics_jsonl, statistics_table
+
+_FORMATS: Final = {"table": statistics_table, "jsonl": statistics_jsonl, "csv": statistics_csv}
+
+EPILOG = """\b
+Columns: latency is from the request's publish to the reply's deliver; of it,
+wait is from publish to deliver (the queue), serv from deliver to the reply's
+publish (the server). Quantiles are within 1 % of the true value, max is exact.
+By queue and by server, a fanout counts once for each that took it.
+\b
+Examples:
+  osloshark stats rabbit.pcap                  which methods are slow
+  osloshark stats --by client rabbit.pcap      who floods the bus
+  osloshark stats --by server rabbit.pcap      which server is slow
+  osloshark stats -T jsonl rabbit.pcap | jq 'select(.latency.p99_s > 1)'
+"""
+
+
+@click.command("stats", epilog=EPILOG, context_settings=CONTEXT)
+@capture_options
+@click.option(
+    "--by",
+    metavar="GROUP",
+    default="method",
+    show_default=True,
+    type=click.Choice(GROUPS),
+    help="Group by method, exchange, topic, queue, client or server.",
+)
+@click.option(
+    "-T",
+    "format_",
+    metavar="FORMAT",
+    default="table",
+    show_default=True,
+    type=click.Choice(list(_FORMATS)),
+    help="table, jsonl or csv.",
+)
+def command(
+    files: tuple[str, ...],
+    *,
+    by: str,
+    format_: str,
+    output: str | None,
+    ports: tuple[int, ...],
+    show_secrets: bool,
+    quiet: bool,
+) -> int:
+    """Show statistics of requests: count, rate, errors, timeouts, latency, of it queue wait and service."""
+    del show_secrets  # statistics hold none
+    reading = open_reading(files, ports)
+    with Output(output, files) as out:
+        sink = _Counted(reading, Statistics(by))
+        done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+        out.write(_FORMATS[format_](sink.statistics.finish(sink.seconds)))
+    return done
+
+
+class _Counted:
+    """Counts the calls of a reading."""
+
+    def __init__(self, reading: Reading, statistics: Statistics) -> None:
+        self.statistics = statistics
+        self._reading = reading
+        self._calls = Calls()
+        self._last_ns = 0
+
+    def show(self, events: list[AmqpEvent]) -> None:
+        """Take the next events."""
+        for event in events:
+            for call in self._calls.feed(event, hot_of(event)):
+                self.statistics.feed(call.rpc)
+        if events:
+            self._last_ns = max(self._last_ns, events[-1].time_ns)
+
+    def finish(self) -> None:
+        """Count what is left."""
+        for call in self._calls.finish():
+            self.statistics.feed(call.rpc)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the capture took, from its first packet; None where that is no time."""
+        span_ns = self._last_ns - self._reading.first_time_ns
+        return span_ns / 1e9 if span_ns > 0 else None

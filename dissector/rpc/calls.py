@@ -1,0 +1,375 @@
+"""Joins each request with its legs and its reply over all connections.
+
+Requests are joined by ``_unique_id``: one publish, its deliveries, what the broker gives back. Replies are joined to
+their call by ``_msg_id``. Acks and confirms come by the ordinals of the messages that they settle. A request is given
+out when its verdict is known; what still comes of it is then only counted.
+"""
+
+from heapq import heapify, heappop, heappush
+
+import msgspec
+
+from dissector import limits
+from dissector.amqp import AmqpEvent, Event, Message
+from dissector.amqp._methods import BasicAck, BasicDeliver, BasicGetOk
+from dissector.fields import CallRecord
+from dissector.net import Malformed
+from dissector.oslo import HotMessage
+from dissector.rpc.call import NO_REQUEST, Call, Key, Leg
+from dissector.rpc.sight import Sight
+from dissector.rpc.topics import Topics
+from dissector.rpc.verdict import is_answered_elsewhere, misses_legs, verdict
+
+
+class CallCounts(msgspec.Struct):
+    """What the records do not tell."""
+
+    calls: int = 0
+    """Requests given out."""
+    seen_twice: int = 0
+    """Legs seen at two points of their way (a proxy, two interfaces); each is in the records once."""
+    collisions: int = 0
+    """Messages with the id of another one; each is a request of its own."""
+    late: int = 0
+    """Messages that came after their request was given out."""
+    evicted: int = 0
+    """Requests given out before their verdict was known, because there were too many."""
+    steps_back: int = 0
+    """Times that the capture's clock stepped back by more than a second."""
+
+
+class Calls:
+    """Follows all requests. Feed it every event of a reading, in its order, with the hot decode of messages.
+
+    ``late_ns`` is how long a call that timed out is kept for a late reply: None keeps it to the end (files), 0 gives
+    it out at once (live).
+    """
+
+    def __init__(self, *, late_ns: int | None = None) -> None:
+        self.counts = CallCounts()
+        self._late_ns = late_ns
+        self._sight = Sight()
+        self._topics = Topics()
+        self._open: dict[Key, Call] = {}
+        self._by_msg_id: dict[str, Call] = {}
+        self._closed: dict[Key, Leg | None] = {}
+        """Ids of requests that were given out; of a call's ``_msg_id``, its reply's deliver."""
+        self._unsettled: dict[tuple[int, int], Call] = {}
+        """Stream and ordinal of messages that are not settled, to their request."""
+        self._due: list[tuple[int, int, Call]] = []
+        self._serial = 0
+        self._now_ns = 0
+        self._first_ns = 0
+        self._out: list[CallRecord] = []
+
+    def feed(self, event: AmqpEvent, hot: HotMessage | None) -> list[CallRecord]:
+        """Take the next event; give the requests whose verdict is known with it."""
+        self._advance(event.time_ns)
+        if isinstance(event, Message):
+            self._sight.saw(event)
+            if hot is not None:
+                self._message(event, hot)
+        else:
+            self._sight.learn(event)
+            if not isinstance(event, Malformed) and event.method is not None:
+                self._sight.saw(event)
+                self._topics.learn(event)
+                for ordinal in event.settled:
+                    self._settled(event, ordinal)
+        if not self._out:
+            return []
+        out, self._out = self._out, []
+        return out
+
+    def finish(self) -> list[CallRecord]:
+        """Give the requests that are left, judged at the time of the last event."""
+        for call in sorted(self._open.values(), key=lambda call: call.begin_ns):
+            self._give(call)
+        out, self._out = self._out, []
+        return out
+
+    # -- requests --------------------------------------------------------------------------------------
+
+    def _message(self, message: Message, hot: HotMessage) -> None:
+        if hot.kind in ("reply", "heartbeat"):
+            self._reply(message, hot)
+            return
+        call = self._request(message, hot)
+        if call is None:
+            self.counts.late += 1
+        elif message.leg == "publish":
+            self._published(call, message)
+        elif message.leg == "return":
+            call.returned = True
+            if call.kind != "call":
+                self._give(call)
+        else:
+            self._delivered(call, message)
+
+    def _request(self, message: Message, hot: HotMessage) -> Call | None:
+        """Find or open the request of a message; None where it was given out before."""
+        alone = (message.connection.tcp.stream, message.ordinal)
+        key: Key = hot.unique_id or hot.msg_id or hot.message_id or alone
+        call = self._open.get(key)
+        if call is not None and call.hot is not NO_REQUEST and not _is_same(call, message, hot):
+            self.counts.collisions += 1
+            key, call = alone, None
+        if call is None:
+            if key in self._closed:
+                return None
+            call = self._of_reply(hot)
+            if call is None:
+                if hot.kind == "call" and hot.msg_id in self._closed:
+                    return None
+                call = self._enter(hot.kind, key)
+            else:
+                del self._open[call.key]
+                call.key = key
+                self._open[key] = call
+        if call.hot is NO_REQUEST:
+            method = message.method
+            call.hot, call.request_bytes = hot, len(message.body)
+            call.exchange = method.exchange
+            call.topic, call.server = self._topics.split(hot, method.exchange, method.routing_key)
+            if hot.kind == "call" and hot.msg_id is not None:
+                if self._by_msg_id.setdefault(hot.msg_id, call) is call:
+                    call.msg_id = hot.msg_id
+                else:
+                    self.counts.collisions += 1
+        return call
+
+    def _of_reply(self, hot: HotMessage) -> Call | None:
+        """Find the call whose reply was seen before its request, as merged captures of two clocks may show it."""
+        call = self._by_msg_id.get(hot.msg_id or "") if hot.kind == "call" else None
+        return call if call is not None and call.hot is NO_REQUEST else None
+
+    def _leg(self, message: Message) -> Leg:
+        connection = message.connection
+        process = self._sight.process_of(connection)
+        stream = connection.tcp.stream
+        return Leg(message.time_ns, message.number, stream, message.ordinal, process, connection.name, message.queue)
+
+    def _published(self, call: Call, message: Message) -> None:
+        leg = self._leg(message)
+        if call.publish is not None:
+            if leg.is_seen_twice(call.publish):
+                self.counts.seen_twice += 1
+            else:
+                call.duplicates += 1
+            return
+        call.publish = leg
+        self._await_settling(call, leg)
+        if call.delivers:
+            self._sight.delivered()
+        if self._late_ns is not None and not call.delivers and not call.is_answered:
+            self._look_again(call, leg.time_ns + limits.SETTLED_NS if call.kind != "call" else call.deadline_ns)
+
+    def _delivered(self, call: Call, message: Message) -> None:
+        leg, method = self._leg(message), message.method
+        known = call.delivers.get(leg.line)
+        if known is not None and leg.is_seen_twice(known):
+            self.counts.seen_twice += 1
+            return
+        if isinstance(method, BasicDeliver | BasicGetOk):
+            call.redelivered |= method.redelivered
+        call.acks_missing += 1
+        self._await_settling(call, leg)
+        if known is None:
+            call.delivers[leg.line] = leg
+        if call.publish is not None:
+            self._sight.delivered()
+        if call.kind != "call":
+            self._look_again(call, leg.time_ns + limits.SENT_NS)
+        elif self._late_ns is not None and call.publish is None and not call.is_answered:
+            self._look_again(call, call.deadline_ns)
+
+    # -- replies ---------------------------------------------------------------------------------------
+
+    def _reply(self, message: Message, hot: HotMessage) -> None:
+        msg_id = hot.msg_id
+        if msg_id is None:
+            return
+        leg = self._leg(message)
+        if message.leg in ("deliver", "get") and message.method.routing_key:
+            self._sight.consumes(message.method.routing_key, leg.process)
+        call = self._by_msg_id.get(msg_id)
+        if call is None:
+            if msg_id in self._closed:
+                known = self._closed[msg_id]
+                if known is not None and leg.is_seen_twice(known):
+                    self.counts.seen_twice += 1
+                else:
+                    self.counts.late += 1
+                return
+            call = self._enter("call", msg_id)
+            call.msg_id = msg_id
+            self._learn_unasked()
+            self._by_msg_id[msg_id] = call
+        if message.leg == "return":
+            call.reply_returned = True
+        elif hot.kind == "heartbeat":
+            self._heartbeat(call, message, leg)
+        elif message.leg == "publish":
+            self._reply_published(call, message, hot, leg)
+        else:
+            self._reply_delivered(call, message, hot, leg)
+
+    def _learn_unasked(self) -> None:
+        """Learn that a reply came whose request was not seen: one that is no older than the capture was elsewhere."""
+        sight, now_ns = self._sight, self._now_ns
+        since_ns = now_ns - limits.ASKED_NS
+        if not sight.is_partial and since_ns > self._first_ns:
+            sight.is_partial = not sight.may_hide(since_ns, now_ns)
+
+    def _heartbeat(self, call: Call, message: Message, leg: Leg) -> None:
+        is_publish = message.leg == "publish"
+        known = call.heartbeat_publish if is_publish else call.heartbeat_deliver
+        if known is not None and leg.is_seen_twice(known):
+            self.counts.seen_twice += 1
+        elif is_publish:
+            call.heartbeat_publish = leg
+            call.heartbeats_published += 1
+        else:
+            call.heartbeat_deliver = leg
+            call.heartbeats_delivered += 1
+
+    def _reply_published(self, call: Call, message: Message, hot: HotMessage, leg: Leg) -> None:
+        known = call.reply_publish
+        if known is not None and leg.is_seen_twice(known):
+            self.counts.seen_twice += 1
+            return
+        _read_reply(call, message, hot)
+        if known is None or (hot.ending and call.reply_published_ns is None):
+            # Of servers with two replies the last counts, of retries the first.
+            call.reply_publish = leg
+        if hot.ending:
+            # Where the return would not be seen, that it is sent again tells of it.
+            is_retry = call.reply_published_ns is not None
+            call.reply_returned = is_retry and not self._sight.hears(leg.process)
+            call.reply_published_ns = leg.time_ns
+            if call.hot is NO_REQUEST or not self._sight.hears_queue(call.hot.reply_q):
+                self._look_again(call, leg.time_ns + limits.REPLY_SEEN_NS)
+
+    def _reply_delivered(self, call: Call, message: Message, hot: HotMessage, leg: Leg) -> None:
+        known = call.reply_deliver
+        if known is not None and leg.is_seen_twice(known):
+            self.counts.seen_twice += 1
+            return
+        _read_reply(call, message, hot)
+        if known is None or (hot.ending and not call.is_answered):
+            call.reply_deliver = leg
+        if not hot.ending:
+            return
+        call.is_answered = True
+        if call.hot is NO_REQUEST:
+            self._look_again(call, leg.time_ns + limits.REPLY_SEEN_NS)  # its request may come yet
+            return
+        self._learn_missing(call)
+        self._give(call)
+
+    # -- acks and confirms -----------------------------------------------------------------------------
+
+    def _await_settling(self, call: Call, leg: Leg) -> None:
+        self._unsettled[leg.stream, leg.ordinal] = call
+        if len(self._unsettled) > limits.UNSETTLED_LEGS:
+            del self._unsettled[next(iter(self._unsettled))]
+
+    def _settled(self, event: Event, ordinal: int) -> None:
+        call = self._unsettled.pop((event.connection.tcp.stream, ordinal), None)
+        if call is None:
+            return
+        if not event.from_client:
+            if isinstance(event.method, BasicAck) and call.confirm_ns is None:
+                call.confirm_ns = event.time_ns
+            return
+        call.acks_missing -= 1
+        if isinstance(event.method, BasicAck):
+            call.ack_ns = event.time_ns if call.ack_ns is None else call.ack_ns
+        elif call.kind != "call":
+            self._look_again(call, event.time_ns + limits.SENT_NS)  # it may come again
+
+    # -- time ------------------------------------------------------------------------------------------
+
+    def _advance(self, now_ns: int) -> None:
+        if now_ns < self._now_ns - 1_000_000_000:
+            self.counts.steps_back += 1
+        self._now_ns = now_ns
+        self._first_ns = self._first_ns or now_ns
+        while self._due and self._due[0][0] < now_ns:
+            due_ns, _, call = heappop(self._due)
+            if due_ns == call.due_ns and self._open.get(call.key) is call:
+                self._look(call)
+
+    def _look_again(self, call: Call, due_ns: int | None) -> None:
+        """Look at the request when the capture's clock is past ``due_ns``; an earlier appointment is void."""
+        call.due_ns = due_ns or 0
+        if due_ns is None:
+            return
+        self._serial += 1
+        heappush(self._due, (due_ns, self._serial, call))
+        if len(self._due) > 2 * len(self._open) + limits.VOID_APPOINTMENTS:
+            waiting = [call for call in self._open.values() if call.due_ns]
+            self._due = [(call.due_ns, serial, call) for serial, call in enumerate(waiting)]
+            self._serial = len(waiting)
+            heapify(self._due)
+
+    def _look(self, call: Call) -> None:
+        now_ns = self._now_ns
+        if call.kind != "call":
+            last_ns = max((leg.time_ns for leg in call.delivers.values()), default=0) + limits.SETTLED_NS
+            if call.delivers and call.acks_missing > 0 and now_ns <= last_ns:
+                self._look_again(call, last_ns)
+            else:
+                self._give(call)
+            return
+        is_over = call.is_answered or (call.hot is NO_REQUEST and not call.reply_returned)
+        if is_over or is_answered_elsewhere(call, self._sight, now_ns):
+            self._give(call)
+            return
+        self._learn_missing(call)
+        deadline = call.deadline_ns
+        if deadline is None or self._late_ns is None:
+            return
+        if now_ns > deadline + self._late_ns:
+            self._give(call)
+        else:
+            self._look_again(call, deadline if now_ns <= deadline else deadline + self._late_ns)
+
+    def _learn_missing(self, call: Call) -> None:
+        sight = self._sight
+        sight.is_partial = sight.is_partial or misses_legs(call, sight, self._now_ns)
+
+    # -- the tables ------------------------------------------------------------------------------------
+
+    def _enter(self, kind: str, key: Key) -> Call:
+        call = self._open[key] = Call(kind, key, self._now_ns)
+        if len(self._open) > limits.OPEN_CALLS:
+            self.counts.evicted += 1
+            self._give(self._open[next(iter(self._open))])
+        return call
+
+    def _give(self, call: Call) -> None:
+        """Give a request out with its verdict."""
+        self._out.append(call.record(*verdict(call, self._sight, self._now_ns)))
+        self.counts.calls += 1
+        del self._open[call.key]
+        for leg in (call.publish, *call.delivers.values()):
+            if leg is not None:
+                self._unsettled.pop((leg.stream, leg.ordinal), None)
+        self._closed[call.key] = None
+        if call.msg_id is not None:
+            del self._by_msg_id[call.msg_id]
+            self._closed[call.msg_id] = call.reply_deliver
+        while len(self._closed) > limits.CLOSED_IDS:
+            del self._closed[next(iter(self._closed))]
+
+
+def _is_same(call: Call, message: Message, hot: HotMessage) -> bool:
+    """Tell whether a message with a request's id is one of its legs: all of them have the same body."""
+    return call.kind == hot.kind and call.hot.method == hot.method and call.request_bytes == len(message.body)
+
+
+def _read_reply(call: Call, message: Message, hot: HotMessage) -> None:
+    call.failure = call.failure or hot.failure
+    if call.reply_bytes is None or not hot.ending:
+        call.reply_bytes = len(message.body)

@@ -1,0 +1,43 @@
+"""Which topic and which server a request names.
+
+oslo.messaging routes to ``topic`` or ``topic.server``, and both parts may hold dots. Where a server's queues were
+declared, ``topic`` beside ``topic.server``, they tell the parts; else the server is unknown.
+"""
+
+from typing import Final
+
+from dissector import limits
+from dissector.amqp import Event
+from dissector.amqp._methods import QueueDeclare
+from dissector.oslo import HotMessage
+
+_FANOUT: Final = "_fanout"
+
+
+class Topics:
+    """Remembers declared queues, and splits routing keys by them."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, None] = {}
+
+    def learn(self, event: Event) -> None:
+        """Take note of a queue.declare."""
+        if isinstance(event.method, QueueDeclare) and event.method.queue:
+            self._queues.pop(event.method.queue, None)
+            self._queues[event.method.queue] = None
+            if len(self._queues) > limits.DECLARED_QUEUES:
+                del self._queues[next(iter(self._queues))]
+
+    def split(self, hot: HotMessage, exchange: str, routing_key: str) -> tuple[str, str | None]:
+        """Give the topic and the server, or None where the request names none or nobody can tell."""
+        if hot.kind == "fanout":
+            return exchange.removesuffix(_FANOUT), None
+        if hot.kind == "notification":
+            return routing_key.removesuffix(f".{(hot.priority or '').lower()}"), None
+        if routing_key in self._queues:
+            at = routing_key.rfind(".")
+            while at > 0:
+                if routing_key[:at] in self._queues:
+                    return routing_key[:at], routing_key[at + 1 :]
+                at = routing_key.rfind(".", 0, at)
+        return routing_key, None
