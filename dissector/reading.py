@@ -6,10 +6,11 @@ from os import PathLike
 import msgspec
 
 from dissector.amqp import AmqpCounts, AmqpEvent, Dissection
+from dissector.amqp.constants import PORT
 from dissector.capture import Capture, link_type_name, open_capture
 from dissector.net import StreamCounts, Streams
 
-DEFAULT_PORTS = (5672,)
+DEFAULT_PORTS = (PORT,)
 """The broker's TCP ports, unless others are given (IANA: amqp)."""
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 
 from dissector import limits
 from dissector.amqp import AmqpEvent, Event, Message
 from dissector.capture import PacketBatch, open_capture
-from dissector.capture.pcapng_writer import PcapngWriter
+from dissector.capture.pcapng_writer import PcapngWriter, Writable
 from dissector.net import Connection, packets_of_syn
 
 _LATER: Final = frozenset({"basic.ack", "basic.nack", "basic.reject", "heartbeat", "gap", "end"})
@@ -24,6 +24,8 @@ class Selection:
     """
 
     def __init__(self, *, handshake: bool = False) -> None:
+        self.messages = 0
+        """Messages chosen so far."""
         self._handshake = handshake
         self._numbers: set[int] = set()
         self._openings: dict[int, list[int]] = {}
@@ -41,13 +43,14 @@ class Selection:
 
     def choose(self, message: Message) -> None:
         """Take a message's packets."""
+        self.messages += 1
         self._numbers.update(message.numbers)
         if self._handshake:
             tcp = message.connection.tcp
             self._connections[tcp.stream] = tcp
 
-    def save(self, captures: Sequence[str | PathLike[str]], file: BinaryIO) -> int:
-        """Write the packets to a binary file as pcapng; give how many. The captures are those of the reading."""
+    def save(self, captures: Sequence[str | PathLike[str]], file: Writable) -> int:
+        """Write the packets to a file as pcapng; give how many. The captures are those of the reading."""
         wanted = set(self._numbers)
         before: dict[Connection, int] = {}
         for stream, tcp in self._connections.items():

@@ -1,27 +1,42 @@
-"""Makes ``docs/read.svg``, the picture in the README: what ``osloshark read`` shows of a shipped capture."""
+"""Makes the pictures in the README: what commands show of a shipped capture."""
 
 import io
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+import dissector
+
 HERE = Path(__file__).parent
-COMMAND = ["osloshark", "read", "pcaps/demo.pcap"]
 COLUMNS = 160
-FIRST, LINES = 46, 28
+CAPTURE = "pcaps/demo.pcap"
 
 
 def main() -> None:
-    """Run the command as on a terminal of `COLUMNS`, and draw some of its lines."""
-    shown = _on_terminal([str(Path(sys.executable).with_name(COMMAND[0])), *COMMAND[1:]]).splitlines()
+    """Run commands as on a terminal of `COLUMNS`, and draw some of their lines."""
+    osloshark = str(Path(sys.executable).with_name("osloshark"))
+    shown = _on_terminal([osloshark, "read", CAPTURE]).splitlines()
+    _draw("read.svg", f"osloshark read {CAPTURE}", shown[46:74])
+    request_id = _busiest_request()
+    shown = _on_terminal([osloshark, "trace", "-q", request_id, CAPTURE]).splitlines()
+    _draw("trace.svg", f"osloshark trace {request_id[:12]} {CAPTURE}", shown[:26])
+
+
+def _busiest_request() -> str:
+    ids = Counter(message.oslo.request_id for message in dissector.read(HERE.parent / CAPTURE) if message.oslo)
+    return next(request_id for request_id, _ in ids.most_common() if request_id)
+
+
+def _draw(name: str, command: str, lines: list[str]) -> None:
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
-    console.print(Text(f"$ {' '.join(COMMAND)}", style="bold"))
-    for line in shown[FIRST : FIRST + LINES]:
+    console.print(Text(f"$ {command}", style="bold"))
+    for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
-    (HERE / "read.svg").write_text(console.export_svg(title="osloshark", unique_id="osloshark"))
+    (HERE / name).write_text(console.export_svg(title="osloshark", unique_id="osloshark"))
 
 
 def _on_terminal(command: list[str]) -> str:

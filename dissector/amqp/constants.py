@@ -35,29 +35,6 @@ FRAME_MIN_SIZE: Final = 4096
 CONTENT_HEADER_BYTES: Final = 14
 """Shortest payload of a header frame: class (16), weight (16), body size (64), one word of flags (16)."""
 
-REPLY_CODES: Final[dict[int, str]] = {
-    200: "REPLY_SUCCESS",
-    311: "CONTENT_TOO_LARGE",
-    312: "NO_ROUTE",
-    313: "NO_CONSUMERS",
-    320: "CONNECTION_FORCED",
-    402: "INVALID_PATH",
-    403: "ACCESS_REFUSED",
-    404: "NOT_FOUND",
-    405: "RESOURCE_LOCKED",
-    406: "PRECONDITION_FAILED",
-    501: "FRAME_ERROR",
-    502: "SYNTAX_ERROR",
-    503: "COMMAND_INVALID",
-    504: "CHANNEL_ERROR",
-    505: "UNEXPECTED_FRAME",
-    506: "RESOURCE_ERROR",
-    530: "NOT_ALLOWED",
-    540: "NOT_IMPLEMENTED",
-    541: "INTERNAL_ERROR",
-}
-"""Names of the reply codes of close and return (constants of the 0-9-1 XML)."""
-
 FieldKind = Literal[
     "bool",
     "int8",

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from dissector import limits
-from dissector.amqp._methods import DECODERS, BasicPublish
+from dissector.amqp._methods import CONNECTION_TUNE, CONNECTION_TUNE_OK, DECODERS, BasicPublish
 from dissector.amqp.constants import (
     CONTENT_HEADER_BYTES,
     FRAME_BODY,
@@ -24,6 +24,8 @@ from dissector.amqp.constants import (
     FRAME_HEADER_BYTES,
     FRAME_HEARTBEAT,
     FRAME_METHOD,
+    FRAME_MIN_SIZE,
+    FRAME_OVERHEAD_BYTES,
     FRAME_TYPES,
     PROTOCOL_HEADER,
 )
@@ -44,6 +46,9 @@ as with `LOST`."""
 Frame = tuple[int, int, int, int]
 """Kind (`constants.FRAME_TYPES`, or one of the above), channel, and the payload's start and end in the run."""
 
+_TUNE: Final = struct.Struct(">IHIH").unpack_from
+_TUNE_BYTES: Final = 12
+"""Size of the payload of connection.tune and tune-ok: key, channel_max, frame_max, heartbeat."""
 _HEADER: Final = struct.Struct(">BHI").unpack_from
 _NAME: Final = b"AMQP"
 _TLS_HANDSHAKE: Final = b"\x16\x03"
@@ -103,6 +108,13 @@ class FrameReader:
         self._held: list[StreamData] = []
         self._held_bytes = 0
         self._need = 1
+        self._most = {
+            FRAME_METHOD: limits.RESYNC_FRAME_BYTES,
+            FRAME_HEADER: limits.RESYNC_FRAME_BYTES,
+            FRAME_BODY: limits.FRAME_BYTES,
+            FRAME_HEARTBEAT: 0,
+        }
+        """Largest payload that is believed, by the kind of frame."""
         self._in_step = False
         self._is_first = True
         """Whether nothing was read yet: the stream may begin with the header of a protocol."""
@@ -184,12 +196,7 @@ class FrameReader:
         data = run.data
         size_of_data = len(data)
         append = frames.append
-        most = {
-            FRAME_METHOD: limits.RESYNC_FRAME_BYTES,
-            FRAME_HEADER: limits.RESYNC_FRAME_BYTES,
-            FRAME_BODY: limits.FRAME_BYTES,
-            FRAME_HEARTBEAT: 0,
-        }
+        most = self._most
         self._need = FRAME_HEADER_BYTES
         while pos + FRAME_HEADER_BYTES < size_of_data:
             kind, channel, size = _HEADER(data, pos)
@@ -204,6 +211,8 @@ class FrameReader:
                 self._lost_with = run.completed[run.at(end)]
                 break
             append((kind, channel, pos + FRAME_HEADER_BYTES, end))
+            if channel == 0 and size == _TUNE_BYTES:
+                self._negotiate(data, pos + FRAME_HEADER_BYTES)
             pos = end + 1
         else:
             self._need = FRAME_HEADER_BYTES + 1
@@ -212,6 +221,14 @@ class FrameReader:
         self._at_hole = False
         self._reason = _NO_FRAME
         return pos
+
+    def _negotiate(self, data: bytes, start: int) -> None:
+        """Learn frame_max from connection.tune, which the broker offers, or tune-ok, which the client settles on."""
+        key, _, frame_max, _ = _TUNE(data, start)
+        if key in (CONNECTION_TUNE, CONNECTION_TUNE_OK) and frame_max:
+            size = max(frame_max, FRAME_MIN_SIZE) - FRAME_OVERHEAD_BYTES
+            for kind in (FRAME_METHOD, FRAME_HEADER, FRAME_BODY):
+                self._most[kind] = min(self._most[kind], size)
 
     # -- out of step -----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Writes packets as pcapng (draft-ietf-opsawg-pcapng): one section, an interface for each link type, nanoseconds."""
 
 import struct
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from dissector._version import __version__
 from dissector.capture.batch import PacketBatch
@@ -15,41 +15,51 @@ _IF_TSRESOL: Final = 9
 _NANOSECONDS: Final = b"\x09"
 
 
-class PcapngWriter:
-    """Writes to a binary file that its owner opens and closes. The section header is written at once."""
+class Writable(Protocol):
+    """What takes bytes: a binary file, say."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def write(self, data: bytes, /) -> object:
+        """Take bytes."""
+        ...
+
+
+class PcapngWriter:
+    """Writes to a binary file that its owner opens and closes, a block at a time for each batch."""
+
+    def __init__(self, file: Writable) -> None:
         self.packets = 0
         """Packets written so far."""
         self._file = file
         self._interfaces: dict[int, int] = {}
         # The section's length is not known beforehand: -1.
         body = struct.pack("<IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1)
-        self._block(_SECTION, body + _options((_SHB_USERAPPL, f"osloshark {__version__}".encode())))
+        file.write(_block(_SECTION, body + _options((_SHB_USERAPPL, f"osloshark {__version__}".encode()))))
 
     def write(self, batch: PacketBatch, indexes: list[int]) -> None:
         """Write some packets of a batch, given by their indexes in it."""
+        blocks: list[bytes] = []
         for index in indexes:
-            interface = self._interface(int(batch.link_type[index]))
+            link_type = int(batch.link_type[index])
+            interface = self._interfaces.get(link_type)
+            if interface is None:
+                interface = self._interfaces[link_type] = len(self._interfaces)
+                # A snap length of 0 is no limit.
+                description = struct.pack("<HHI", link_type, 0, 0) + _options((_IF_TSRESOL, _NANOSECONDS))
+                blocks.append(_block(_INTERFACE, description))
             data = batch.packet(index)
             time_ns = int(batch.time_ns[index])
             head = struct.pack(
                 "<IIIII", interface, time_ns >> 32, time_ns & 0xFFFF_FFFF, len(data), int(batch.original[index])
             )
-            self._block(_ENHANCED_PACKET, head + _padded(data))
+            blocks.append(_block(_ENHANCED_PACKET, head + _padded(data)))
         self.packets += len(indexes)
+        if blocks:
+            self._file.write(b"".join(blocks))
 
-    def _interface(self, link_type: int) -> int:
-        known = self._interfaces.get(link_type)
-        if known is None:
-            known = self._interfaces[link_type] = len(self._interfaces)
-            # A snap length of 0 is no limit.
-            self._block(_INTERFACE, struct.pack("<HHI", link_type, 0, 0) + _options((_IF_TSRESOL, _NANOSECONDS)))
-        return known
 
-    def _block(self, kind: int, body: bytes) -> None:
-        length = struct.pack("<I", len(body) + 12)
-        self._file.write(struct.pack("<I", kind) + length + body + length)
+def _block(kind: int, body: bytes) -> bytes:
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
 
 
 def _padded(data: bytes) -> bytes:

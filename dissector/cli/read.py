@@ -10,6 +10,7 @@ from dissector.cli.filtering import EventFilter, filter_option
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import Stop, run
+from dissector.cli.saving import save, saving_options
 from dissector.views.firehose import FirehoseView
 from dissector.views.jsonl import JsonlView
 from dissector.views.table import TableView, table_options
@@ -63,6 +64,7 @@ Examples:
 @capture_options
 @line_options
 @filter_option
+@saving_options
 @click.option(
     "-T",
     "format_",
@@ -97,6 +99,8 @@ def command(
     color: str,
     wide: bool,
     quiet: bool,
+    saved: str | None,
+    handshake: bool,
 ) -> int:
     """Show the messages of captures: pcap or pcapng, plain, gzip or zstd; - is standard input.
 
@@ -106,6 +110,8 @@ def command(
     is_table = format_ in TABLES
     _check_options(format_, verbose=verbose, events=events, fields=fields, settings=settings)
     chosen = EventFilter(expression, show_secrets=show_secrets)
+    if saved is not None:
+        return save(files, ports, saved, chosen, handshake=handshake, quiet=quiet)
     table = TableView(fields, table_options(settings), show_secrets=show_secrets, events=events) if is_table else None
     reading = open_reading(files, ports)
     with Output(output, files) as out:

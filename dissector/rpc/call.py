@@ -22,7 +22,8 @@ REPLY_UNROUTABLE: Final = "reply_unroutable"
 CAPTURE_GAP: Final = "capture_gap"
 
 Key = str | tuple[int, int]
-"""What a request is found by: its unique id, or another of its ids; stream and ordinal where it has none of its own."""
+"""What a request is found by: its unique id, or another of its ids; stream and ordinal of its first message where it
+has none of its own."""
 
 NO_REQUEST: Final = HotMessage(
     kind="call",

@@ -6,6 +6,7 @@ out when its verdict is known; what still comes of it is then only counted.
 """
 
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,9 @@ from dissector.rpc.call import NO_REQUEST, Call, Key, Leg
 from dissector.rpc.sight import Sight
 from dissector.rpc.topics import Topics
 from dissector.rpc.verdict import is_answered_elsewhere, misses_legs, verdict
+
+_TELLING: Final = frozenset({"gap", "basic.consume", "queue.declare"})
+"""Events that tell something of requests, beside those that settle their messages."""
 
 
 class CallCounts(msgspec.Struct):
@@ -69,13 +73,16 @@ class Calls:
             self._sight.saw(event)
             if hot is not None:
                 self._message(event, hot)
-        else:
+        elif isinstance(event, Malformed):
             self._sight.learn(event)
-            if not isinstance(event, Malformed) and event.method is not None:
+        else:
+            if event.method is not None:
                 self._sight.saw(event)
+            if event.name in _TELLING:
+                self._sight.learn(event)
                 self._topics.learn(event)
-                for ordinal in event.settled:
-                    self._settled(event, ordinal)
+            for ordinal in event.settled:
+                self._settled(event, ordinal)
         if not self._out:
             return []
         out, self._out = self._out, []
@@ -111,7 +118,7 @@ class Calls:
         alone = (message.connection.tcp.stream, message.ordinal)
         key: Key = hot.unique_id or hot.msg_id or hot.message_id or alone
         call = self._open.get(key)
-        if call is not None and call.hot is not NO_REQUEST and not _is_same(call, message, hot):
+        if call is not None and not _is_same(call, message, hot):
             self.counts.collisions += 1
             key, call = alone, None
         if call is None:
@@ -201,7 +208,7 @@ class Calls:
                 else:
                     self.counts.late += 1
                 return
-            call = self._enter("call", msg_id)
+            call = self._enter("call", (leg.stream, leg.ordinal))
             call.msg_id = msg_id
             self._learn_unasked()
             self._by_msg_id[msg_id] = call

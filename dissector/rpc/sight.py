@@ -22,6 +22,17 @@ def process_of(connection: AmqpConnection) -> Process:
     return connection.tcp.client.ip, connection.process
 
 
+class _Line:
+    """A connection, and which directions of it were seen."""
+
+    __slots__ = ("connection", "hears", "process", "speaks")
+
+    def __init__(self, connection: AmqpConnection) -> None:
+        self.connection = connection
+        self.process = process_of(connection)
+        self.hears = self.speaks = False
+
+
 class Sight:
     """Remembers who and what the capture shows, what it was found not to show, and where it has holes."""
 
@@ -35,31 +46,40 @@ class Sight:
         self._reply_queues: dict[str, Process] = {}
         self._client_ips: set[str] = set()
         self._is_at_broker = False
-        self._processes: dict[int, tuple[AmqpConnection, Process]] = {}
+        self._lines: dict[int, _Line] = {}
         self._holes = Holes()
 
     # -- both directions ---------------------------------------------------------------------------------
 
     def process_of(self, connection: AmqpConnection) -> Process:
         """Do as `process_of`, and remember it: most messages come of a connection that is known."""
-        known = self._processes.get(connection.tcp.stream)
-        if known is not None and known[0] is connection:
-            return known[1]
-        process = process_of(connection)
-        if len(self._processes) >= limits.CONNECTIONS:
-            self._processes.clear()
-        self._processes[connection.tcp.stream] = connection, process
-        return process
+        return self._line(connection).process
+
+    def _line(self, connection: AmqpConnection) -> "_Line":
+        line = self._lines.get(connection.tcp.stream)
+        if line is None or line.connection is not connection:
+            if len(self._lines) >= limits.CONNECTIONS:
+                self._lines.clear()
+            line = self._lines[connection.tcp.stream] = _Line(connection)
+        return line
 
     def saw(self, event: Message | Event) -> None:
         """Learn that the capture shows a direction of a process."""
-        process = self.process_of(event.connection)
-        known = self._speaks if event.from_client else self._hears
-        if process not in known and len(known) < limits.CONNECTIONS:
-            known.add(process)
-            if not self._is_at_broker:
-                self._client_ips.add(process[0])
-                self._is_at_broker = len(self._client_ips) > 1 or process[0] == event.connection.tcp.broker.ip
+        line = self._line(event.connection)
+        if event.from_client:
+            if not line.speaks:
+                line.speaks = True
+                self._add(self._speaks, line)
+        elif not line.hears:
+            line.hears = True
+            self._add(self._hears, line)
+
+    def _add(self, known: set[Process], line: "_Line") -> None:
+        if len(known) < limits.CONNECTIONS:
+            known.add(line.process)
+        if not self._is_at_broker:
+            self._client_ips.add(line.process[0])
+            self._is_at_broker = len(self._client_ips) > 1 or line.process[0] == line.connection.tcp.broker.ip
 
     def hears(self, process: Process) -> bool:
         """Tell whether the capture shows what the broker sends to a process."""

@@ -102,7 +102,7 @@ def real_streams():
             if isinstance(event, StreamData):
                 key = event.connection.stream, event.from_client
                 found[key] = found.get(key, b"") + event.data
-    return found
+    return dict(sorted(found.items()))
 
 
 class Wire:

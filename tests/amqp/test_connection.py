@@ -256,6 +256,15 @@ def test_get_after_a_gap_is_not_guessed(wire, from_client):
     assert [e.queue for e in events if isinstance(e, Message)] == [None]
 
 
+def test_answers_are_not_waited_for_after_a_gap(wire):
+    declare(wire, "")
+    wire.gap(False)
+    declare(wire, "")
+    wire.broker(method(1, spec.Queue.DeclareOk("amq.gen-2", 0, 0)), HEARTBEAT)
+    (event,) = consume(wire, "", "t")
+    assert event.queue == "amq.gen-2"
+
+
 def test_last_queue_is_not_known_after_a_gap(wire):
     declare(wire, "q", answer="q")
     wire.gap(True)

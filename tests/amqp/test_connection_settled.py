@@ -70,8 +70,16 @@ def test_confirms(wire, fields, expected):
 
 def test_confirm_select_again_does_not_begin_anew(wire):
     confirming(wire)
-    wire.client(method(1, spec.Confirm.Select()))
-    assert settled(wire.broker(method(1, spec.Basic.Ack(3)))) == [(3,)]
+    wire.client(method(1, spec.Confirm.Select()), *publish(1, b"four"))
+    assert settled(wire.broker(method(1, spec.Basic.Ack(3)), method(1, spec.Basic.Ack(4)))) == [(3,), (4,)]
+
+
+def test_a_tag_used_again_by_a_consumer_that_acknowledges(wire):
+    consume(wire, "q", "t", no_ack=True, answer="t")
+    wire.client(method(1, spec.Basic.Cancel("t", nowait=True)))
+    consume(wire, "q", "t", answer="t")
+    wire.broker(*deliver(1, b"x", tag="t"))
+    assert settled(wire.client(method(1, spec.Basic.Ack(1)))) == [(0,)]
 
 
 def test_acks_and_confirms_do_not_mix(wire):

@@ -124,6 +124,17 @@ def test_a_connection_that_goes_on_after_both_ends_begins_with_nothing_known():
     assert [(e.queue, e.ordinal) for e in events if isinstance(e, Message)] == [(None, 0)]
 
 
+def test_a_direction_that_goes_on_after_its_end_keeps_what_is_known():
+    wire = Wire()
+    wire.client(*publish(1, b"x"))
+    wire.broker(HEARTBEAT)
+    wire.end(True)
+    wire.client(*publish(1, b"x"), HEARTBEAT)
+    wire.end(False)
+    events = wire.client(*publish(1, b"x"), HEARTBEAT)
+    assert [e.ordinal for e in events if isinstance(e, Message)] == [2]
+
+
 def test_what_tcp_tells_after_the_end_is_told():
     wire = Wire()
     wire.client(HEARTBEAT)

@@ -6,6 +6,7 @@ import pytest
 from amqp_frames import (
     HEARTBEAT,
     PROTOCOL_HEADER,
+    TCP,
     body,
     cut_frames,
     data_of,
@@ -23,7 +24,8 @@ from pika import BasicProperties, spec
 
 from dissector import limits
 from dissector.amqp.constants import FRAME_BODY, FRAME_HEARTBEAT, FRAME_METHOD
-from dissector.amqp.frames import FOREIGN, PROTOCOL, FrameReader
+from dissector.amqp.frames import FOREIGN, LOST, PROTOCOL, FrameReader
+from dissector.net import StreamData
 
 NASTY = [
     b"\xce",
@@ -167,6 +169,30 @@ def test_first_candidate_is_waited_for():
         assert frames_of([octets[:cut], octets[cut:]], at_start=False)[0] == true_frames(octets)
 
 
+FALSE = b"\xce\x02\0\1\0\0\0\x40\0\x3c\0\0" + bytes(9) + b"\xce"
+"""What looks like a content header of 64 bytes until its end is there, and may have true frames in it."""
+
+
+@pytest.mark.parametrize(
+    "octets", [mixed()[9:], FALSE + HEARTBEAT * 9, b"junk" + mixed(), b"\xcejunk" + mixed()[:400] + b"junk" + mixed()]
+)
+def test_when_step_is_found_does_not_depend_on_how_bytes_are_cut(octets):
+    single = [data_of(octets[i : i + 1], i + 1) for i in range(len(octets))]
+    numbers = list(range(1, len(octets) + 1))
+    whole = [StreamData(TCP, True, False, octets, numbers, numbers, numbers, numbers, 0)]
+    halves = [data_of(octets[:4], 1), data_of(octets[4:], 2)]
+    found = []
+    for events in (single, whole, halves):
+        reader = FrameReader()
+        told = [reader.feed(event) for event in events]
+        notes = [(note.reason, note.passed_over, note.released) for run, _ in told for note in run.notes]
+        frames = [(kind, run.data[begin:end]) for run, some in told for kind, _, begin, end in some if kind != LOST]
+        found.append((notes, frames, reader.skipped))
+    assert found[0] == found[1]
+    assert found[0][1:] == found[2][1:]
+    assert len(found[0][0]) > 0
+
+
 def test_a_frame_within_a_body_is_not_seen_in_step():
     inner = b"\xce" + b"".join(publish(9, b"inner")) + HEARTBEAT
     octets = b"".join(publish(1, inner))
@@ -298,3 +324,17 @@ def test_damaged_streams_read_the_same_however_cut(changes, cuts):
     assert pieces[0] == whole[0]
     assert pieces[2].skipped == whole[2].skipped
     assert [(n.reason, n.passed_over) for n in pieces[1]] == [(n.reason, n.passed_over) for n in whole[1]]
+
+
+@pytest.mark.parametrize("tune", [spec.Connection.Tune, spec.Connection.TuneOk])
+def test_a_frame_beyond_the_negotiated_maximum_is_none(tune):
+    ack = method(1, spec.Basic.Ack(1))
+    broken = body(1, bytes(8000))[:7]
+    octets = HEARTBEAT + method(0, tune(2047, 4096, 60)) + ack + broken + HEARTBEAT + ack * 3
+    found = frames_of([octets])[0]
+    assert sum(1 for kind, _, _ in found if kind == FRAME_METHOD) == 5
+
+
+def test_without_a_maximum_a_large_frame_is_waited_for():
+    octets = HEARTBEAT + method(0, spec.Connection.Tune(2047, 0, 60)) + body(1, bytes(200_000))
+    assert [kind for kind, _, _ in frames_of([octets])[0]][-1] == FRAME_BODY

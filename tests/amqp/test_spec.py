@@ -4,7 +4,6 @@ import typing
 import amqp.basic_message
 import amqp.channel
 import amqp.connection
-import amqp.exceptions
 import amqp.spec
 import pika.spec
 import pytest
@@ -123,14 +122,6 @@ def test_what_is_not_in_the_specification_tells_its_source():
 def test_names_for_people_have_hyphens():
     basic = next(klass for klass in CLASSES if klass.name == "basic")
     assert dotted(basic, "get_ok") == "basic.get-ok"
-
-
-def test_reply_codes_are_those_of_pika_and_py_amqp():
-    codes = {value: name for name, value in vars(pika.spec).items() if isinstance(value, int) and name.isupper()}
-    assert {code: codes.get(code) for code in constants.REPLY_CODES} == constants.REPLY_CODES
-    theirs = {code for code in codes if 200 <= code < 600}
-    assert theirs - {pika.spec.FRAME_END} == set(constants.REPLY_CODES)
-    assert set(amqp.exceptions.ERROR_MAP) <= set(constants.REPLY_CODES)
 
 
 def test_frame_constants_are_those_of_pika():
