@@ -198,6 +198,9 @@ milliseconds, and a reply that was returned is sent again after 0.25 s."""
 ASKED_NS: Final = 120_000_000_000
 """Time within which the request of a reply was sent: rpc_response_timeout is 60 s unless configured."""
 
+SORTED_CALLS: Final = 100_000
+"""Calls that are kept to be sorted; of more, those that would stand first. About 2 kB each."""
+
 STATISTICS_KEYS: Final = 10_000
 """Distinct names that statistics tell apart (methods, say); what comes after is counted together."""
 

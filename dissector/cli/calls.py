@@ -7,9 +7,11 @@ import click
 
 from dissector import limits
 from dissector.amqp import AmqpEvent
+from dissector.cli.filtering import CallFilter, filter_option
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
+from dissector.cli.saving import check_saving, save_calls, saving_options
 from dissector.cli.telling import tell
 from dissector.fields import CallRecord, RpcFields
 from dissector.rpc import Calls
@@ -49,6 +51,8 @@ Examples:
   osloshark calls --sort latency --slower 0.5 rabbit.pcap | head
   osloshark calls -T jsonl rabbit.pcap | jq .rpc.latency_s
   osloshark calls -T csv -o calls.csv rabbit.pcap
+  osloshark calls -Y 'rpc.method == "report_state" && rpc.queue_wait_s > 1' rabbit.pcap
+  osloshark calls --status failed -w failed.pcapng --handshake rabbit.pcap
 """
 
 
@@ -68,6 +72,8 @@ def _statuses(_context: click.Context, _option: click.Parameter, value: str | No
 @click.command("calls", epilog=EPILOG, context_settings=CONTEXT)
 @capture_options
 @line_options
+@filter_option
+@saving_options
 @click.option(
     "-T",
     "format_",
@@ -99,12 +105,27 @@ def command(
     color: str,
     wide: bool,
     quiet: bool,
+    expression: str | None,
+    saved: str | None,
+    handshake: bool,
 ) -> int:
     """Show each request with all its legs and its reply: a call a line, and how it ended.
 
     A call crosses up to four connections: the client's publish, the deliver to a server, the server's reply, the
     deliver of that. Queue wait, service time and return wait are told apart.
     """
+    matches = CallFilter(expression)
+
+    def chosen(call: CallRecord) -> bool:
+        rpc = call.rpc
+        is_asked_for = (status is None or rpc.status in status) and (slower is None or (rpc.latency_s or 0) > slower)
+        return is_asked_for and matches(call)
+
+    if saved is not None:
+        check_saving(files)
+        kept = _Kept(chosen)
+        run(open_reading(files, ports), kept, quiet=True, progress=True)
+        return save_calls(files, ports, saved, kept.calls, handshake=handshake, quiet=quiet)
     reading = open_reading(files, ports)
     with Output(output, files) as out:
         view: CallView
@@ -120,16 +141,30 @@ def command(
                 width=line_width(out, wide=wide),
             )
 
-        def chosen(call: CallRecord) -> bool:
-            rpc = call.rpc
-            return (status is None or rpc.status in status) and (slower is None or (rpc.latency_s or 0) > slower)
-
         is_stream = reading.capture.bytes_total is None and sort is None
         calls = Calls(late_ns=_STREAM_LATE_NS if is_stream else None)
         sink = _Shown(calls, view, out, chosen, _SORTS[sort] if sort else None, show_secrets=show_secrets)
         done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
     _tell(calls, quiet=quiet)
     return done
+
+
+class _Kept:
+    """Keeps the calls that are chosen."""
+
+    def __init__(self, chosen: Callable[[CallRecord], bool]) -> None:
+        self.calls: list[CallRecord] = []
+        self._calls = Calls()
+        self._chosen = chosen
+
+    def show(self, events: list[AmqpEvent]) -> None:
+        """Take the next events."""
+        for event in events:
+            self.calls += filter(self._chosen, self._calls.feed(event, hot_of(event)))
+
+    def finish(self) -> None:
+        """Learn that no more come."""
+        self.calls += filter(self._chosen, self._calls.finish())
 
 
 class _Shown:
@@ -152,6 +187,7 @@ class _Shown:
         self._sort = sort
         self._show_secrets = show_secrets
         self._kept: list[CallRecord] = []
+        self._left_out = 0
         self._has_head = False
 
     def show(self, events: list[AmqpEvent]) -> None:
@@ -162,16 +198,26 @@ class _Shown:
     def finish(self) -> None:
         """Write what is left."""
         self._take(self._calls.finish())
-        sort = self._sort
-        if sort is not None:
-            self._write(sorted(self._kept, key=lambda call: sort(call.rpc)))
+        if self._sort is not None:
+            self._cut(self._sort)
+            self._write(self._kept)
+        if self._left_out:
+            tell(f"{self._left_out:,} calls that would stand further down are left out")
 
     def _take(self, calls: list[CallRecord]) -> None:
         calls = [call for call in calls if self._chosen(call)]
         if self._sort is not None:
             self._kept += calls
+            if len(self._kept) >= 2 * limits.SORTED_CALLS:
+                self._cut(self._sort)
         else:
             self._write(calls)
+
+    def _cut(self, sort: Callable[[RpcFields], float]) -> None:
+        """Sort what is kept, and keep what stands first."""
+        self._kept.sort(key=lambda call: sort(call.rpc))
+        self._left_out += max(len(self._kept) - limits.SORTED_CALLS, 0)
+        del self._kept[limits.SORTED_CALLS :]
 
     def _write(self, calls: list[CallRecord]) -> None:
         head = b"" if self._has_head else self._view.head()

@@ -10,6 +10,8 @@ from dissector.cli.options import open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.telling import tell
+from dissector.fields import CallRecord
+from dissector.rpc.hot import hot_of
 from dissector.saving import Selection
 
 _STANDARD_INPUT: Final = "-"
@@ -35,6 +37,14 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def check_saving(files: tuple[str, ...]) -> None:
+    """Refuse standard input: the captures are read again. Raises `click.UsageError`."""
+    if _STANDARD_INPUT in files:
+        raise click.UsageError(
+            "-w reads the captures twice; save standard input to a file first", click.get_current_context()
+        )
+
+
 def save(
     files: tuple[str, ...],
     ports: tuple[int, ...],
@@ -48,10 +58,7 @@ def save(
 
     The captures are read twice: raises `click.UsageError` for standard input.
     """
-    if _STANDARD_INPUT in files:
-        raise click.UsageError(
-            "-w reads the captures twice; save standard input to a file first", click.get_current_context()
-        )
+    check_saving(files)
     reading = open_reading(files, ports)
     selection = Selection(handshake=handshake)
     with Output(saved, files) as out:
@@ -60,6 +67,29 @@ def save(
     if not quiet:
         tell(f"{saved}: {packets:,} packets of {selection.messages:,} messages")
     return done
+
+
+def save_calls(
+    files: tuple[str, ...],
+    ports: tuple[int, ...],
+    saved: str,
+    calls: list[CallRecord],
+    *,
+    handshake: bool,
+    quiet: bool,
+) -> int:
+    """Write the packets of all legs of calls, their heartbeats included, as `save` does."""
+    unique_ids = {call.rpc.unique_id for call in calls} - {None}
+    msg_ids = {call.rpc.msg_id for call in calls} - {None}
+
+    def is_leg(message: Message) -> bool:
+        hot = hot_of(message)
+        if hot is None:
+            return False
+        is_answer = hot.kind in ("reply", "heartbeat")
+        return hot.msg_id in msg_ids if is_answer or hot.unique_id is None else hot.unique_id in unique_ids
+
+    return save(files, ports, saved, is_leg, handshake=handshake, quiet=quiet)
 
 
 class _Choosing:

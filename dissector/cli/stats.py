@@ -5,9 +5,11 @@ from typing import Final
 import click
 
 from dissector.amqp import AmqpEvent
+from dissector.cli.filtering import CallFilter, filter_option
 from dissector.cli.options import CONTEXT, capture_options, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
+from dissector.fields import CallRecord
 from dissector.reading import Reading
 from dissector.rpc import Calls
 from dissector.rpc.hot import hot_of
@@ -32,6 +34,7 @@ Examples:
 
 @click.command("stats", epilog=EPILOG, context_settings=CONTEXT)
 @capture_options
+@filter_option
 @click.option(
     "--by",
     metavar="GROUP",
@@ -58,12 +61,14 @@ def command(
     ports: tuple[int, ...],
     show_secrets: bool,
     quiet: bool,
+    expression: str | None,
 ) -> int:
     """Show statistics of requests: count, rate, errors, timeouts, latency, of it queue wait and service."""
     del show_secrets  # statistics hold none
+    chosen = CallFilter(expression)
     reading = open_reading(files, ports)
     with Output(output, files) as out:
-        sink = _Counted(reading, Statistics(by))
+        sink = _Counted(reading, Statistics(by), chosen)
         done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
         out.write(_FORMATS[format_](sink.statistics.finish(sink.seconds)))
     return done
@@ -72,7 +77,8 @@ def command(
 class _Counted:
     """Counts the calls of a reading."""
 
-    def __init__(self, reading: Reading, statistics: Statistics) -> None:
+    def __init__(self, reading: Reading, statistics: Statistics, chosen: CallFilter) -> None:
+        self._chosen = chosen
         self.statistics = statistics
         self._reading = reading
         self._calls = Calls()
@@ -81,15 +87,18 @@ class _Counted:
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
         for event in events:
-            for call in self._calls.feed(event, hot_of(event)):
-                self.statistics.feed(call.rpc)
+            self._take(self._calls.feed(event, hot_of(event)))
         if events:
             self._last_ns = max(self._last_ns, events[-1].time_ns)
 
     def finish(self) -> None:
         """Count what is left."""
-        for call in self._calls.finish():
-            self.statistics.feed(call.rpc)
+        self._take(self._calls.finish())
+
+    def _take(self, calls: list[CallRecord]) -> None:
+        for call in calls:
+            if self._chosen(call):
+                self.statistics.feed(call.rpc)
 
     @property
     def seconds(self) -> float | None:

@@ -4,6 +4,7 @@ import click
 import msgspec
 
 from dissector.amqp import AmqpEvent
+from dissector.cli.filtering import CallFilter, filter_option
 from dissector.cli.main import EXIT_DAMAGED
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
 from dissector.cli.output import Output
@@ -32,6 +33,7 @@ Examples:
 @click.argument("wanted", metavar="ID")
 @capture_options
 @line_options
+@filter_option
 @click.option(
     "-T",
     "format_",
@@ -53,8 +55,10 @@ def command(
     color: str,
     wide: bool,
     quiet: bool,
+    expression: str | None,
 ) -> int:
     """Show everything about one id: the chain of calls over the services, with arguments, results and failures."""
+    chosen = CallFilter(expression)
     reading = open_reading(files, ports)
     trace = Trace(wanted)
     with Output(output, files) as out:
@@ -62,15 +66,16 @@ def command(
         if not trace.messages:
             tell(f"{wanted}: nothing of it is in the captures")
             return done or EXIT_DAMAGED
+        calls = [call for call in trace.calls if chosen(call)]
         if format_ == "jsonl":
             view = JsonlView(show_secrets=show_secrets)
             out.write(b"".join(view.feed(message) for message in trace.messages))
-            out.write(b"".join(json_line(msgspec.json.encode(call)) for call in trace.calls))
+            out.write(b"".join(json_line(msgspec.json.encode(call)) for call in calls))
         else:
             ladder = Ladder(
                 lambda: reading.first_time_ns, times=times, color=is_colored(color, out), show_secrets=show_secrets
             )
-            out.write(ladder.draw(trace.calls, trace.messages))
+            out.write(ladder.draw(calls, trace.messages))
     if trace.left_out:
         tell(f"{trace.left_out:,} more messages of it are left out")
     return done

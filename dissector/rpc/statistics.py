@@ -80,7 +80,7 @@ class _Times:
         sketch, most = self.sketch, self.max
         if sketch is None or most is None:
             return Quantiles(None, None, None, None)
-        p50, p95, p99 = (round(min(sketch.get_quantile_value(part) or 0.0, most), 6) for part in (0.5, 0.95, 0.99))
+        p50, p95, p99 = (round(min(sketch.get_quantile_value(part) or 0.0, most), 9) for part in (0.5, 0.95, 0.99))
         return Quantiles(p50, p95, p99, most)
 
 

@@ -48,7 +48,8 @@ class Ladder:
     def draw(self, calls: list[CallRecord], messages: list[Message]) -> bytes:
         """Give the ladder of the calls, and the contents of their messages below it."""
         arrows = sorted((arrow for call in calls for arrow in _arrows(call.rpc)), key=lambda arrow: arrow.time)
-        columns = list(dict.fromkeys(name for arrow in arrows for name in (arrow.begin, *arrow.ends)))
+        names = dict.fromkeys(name for arrow in arrows for name in (arrow.begin, *arrow.ends))
+        columns = {name: column for column, name in enumerate(names)}
         lines = [" " * _TIME_WIDTH + "".join(f" {_cut(name):^{_COLUMN_WIDTH}}" for name in columns).rstrip()]
         lines += [self._line(arrow, columns) for arrow in arrows]
         contents = self._contents(messages)
@@ -58,21 +59,23 @@ class Ladder:
 
     # -- the ladder ------------------------------------------------------------------------------------
 
-    def _line(self, arrow: _Arrow, columns: list[str]) -> str:
-        begin = columns.index(arrow.begin)
-        ends = sorted(columns.index(name) for name in arrow.ends)
+    def _line(self, arrow: _Arrow, columns: dict[str, int]) -> str:
+        begin = columns[arrow.begin]
+        ends = [columns[name] for name in arrow.ends]
         cells = [" "] * (len(columns) * (_COLUMN_WIDTH + 1))
         middles = [column * (_COLUMN_WIDTH + 1) + _COLUMN_WIDTH // 2 + 1 for column in range(len(columns))]
         for middle in middles:
             cells[middle] = "│"
+        first, last = middles[min(begin, *ends)], middles[max(begin, *ends)]
+        cells[first + 1 : last] = "─" * (last - first - 1)
+        cells[middles[begin]] = "│"
         for end in ends:
             if end == begin:
                 cells[middles[begin] + 1 : middles[begin] + 3] = "↩ "
-                continue
-            step = 1 if end > begin else -1
-            for at in range(middles[begin] + step, middles[end], step):
-                cells[at] = "─" if cells[at] != "▶" and cells[at] != "◀" else cells[at]
-            cells[middles[end] - step] = "▶" if step > 0 else "◀"
+            elif end > begin:
+                cells[middles[end] - 1] = "▶"
+            else:
+                cells[middles[end] + 1] = "◀"
         drawn = f"{self._time(round(arrow.time * 1e6) * 1000):>{_TIME_WIDTH}}{''.join(cells)}  {escape(arrow.text)}"
         return self._paint(drawn.rstrip(), is_bad=arrow.is_bad)
 

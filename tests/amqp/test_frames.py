@@ -174,17 +174,20 @@ FALSE = b"\xce\x02\0\1\0\0\0\x40\0\x3c\0\0" + bytes(9) + b"\xce"
 
 
 @pytest.mark.parametrize(
-    "octets", [mixed()[9:], FALSE + HEARTBEAT * 9, b"junk" + mixed(), b"\xcejunk" + mixed()[:400] + b"junk" + mixed()]
+    "octets",
+    [mixed()[9:], FALSE + HEARTBEAT * 9, b"junkjunk" + mixed(), b"\xcejunk" + mixed()[:400] + b"junk" + mixed()],
 )
 def test_when_step_is_found_does_not_depend_on_how_bytes_are_cut(octets):
     single = [data_of(octets[i : i + 1], i + 1) for i in range(len(octets))]
     numbers = list(range(1, len(octets) + 1))
     whole = [StreamData(TCP, True, False, octets, numbers, numbers, numbers, numbers, 0)]
-    halves = [data_of(octets[:4], 1), data_of(octets[4:], 2)]
+    halves = [data_of(octets[:8], 1), data_of(octets[8:], 2)]
     found = []
     for events in (single, whole, halves):
         reader = FrameReader()
         told = [reader.feed(event) for event in events]
+        if events is single:
+            assert all(note.released == at + 1 for at, (run, _) in enumerate(told) for note in run.notes)
         notes = [(note.reason, note.passed_over, note.released) for run, _ in told for note in run.notes]
         frames = [(kind, run.data[begin:end]) for run, some in told for kind, _, begin, end in some if kind != LOST]
         found.append((notes, frames, reader.skipped))
