@@ -280,6 +280,7 @@ def _readme(lines: Sequence[str]) -> str:
             "(`python -m tests.lab pcaps`). Beside each capture lies its truth, `NAME.firehose.jsonl`: what the",
             "broker's own firehose told of the same messages, one JSON object a line. Users, tokens and",
             f"passwords are the laboratory's. Files over {PLAIN_BYTES // 1_000_000} MB are compressed.",
+            f"`NAME{truth.CLOCKS_SUFFIX}` holds how long calls took by their clients' own clocks.",
             "",
             f"Made with {_origin()}.",
             "",
