@@ -10,12 +10,12 @@ from dissector._version import __version__
 from dissector.errors import UsageError
 
 if TYPE_CHECKING:
+    from dissector.api import read
     from dissector.fields import FIELDS, MessageRecord
-    from dissector.library import read
 
 __all__ = ["FIELDS", "MessageRecord", "UsageError", "__version__", "read"]
 
-_LAZY = {"FIELDS": "dissector.fields", "MessageRecord": "dissector.fields", "read": "dissector.library"}
+_LAZY = {"FIELDS": "dissector.fields", "MessageRecord": "dissector.fields", "read": "dissector.api"}
 """What takes time to import, and so is imported when it is first used: the command line starts with this module."""
 
 

@@ -20,6 +20,11 @@ JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 """Any JSON value, as msgspec decodes it."""
 
 
+def seconds(time_ns: int) -> float:
+    """Give a time as records have it: seconds as a JSON number, exact to the microsecond."""
+    return time_ns // 1000 / 1e6
+
+
 class FrameFields(msgspec.Struct, frozen=True):
     """The packets that carry a message (Wireshark's ``frame``)."""
 

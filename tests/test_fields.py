@@ -3,8 +3,8 @@ import re
 import msgspec
 import pytest
 
+from dissector.api import read
 from dissector.fields import FIELDS, MessageRecord
-from dissector.library import read
 
 from .lab import truth
 

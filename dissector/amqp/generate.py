@@ -4,12 +4,12 @@
 what the table says, 1 with a diff where it is not, 2 where it could not be read.
 """
 
-import difflib
 import sys
 from keyword import iskeyword
 from pathlib import Path
 from typing import Final
 
+from dissector import drift
 from dissector.amqp.spec import CLASSES, Argument, Class, Method, dotted
 
 TARGET: Final = Path(__file__).with_name("_methods.py")
@@ -303,25 +303,8 @@ def _return(name: str, values: list[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Rewrite the file, or compare it; give the exit status."""
-    if arguments not in ([], ["--check"]):
-        print("usage: python -m dissector.amqp.generate [--check]", file=sys.stderr)
-        return 2
-    wanted = render()
-    if not arguments:
-        TARGET.write_text(wanted, encoding="utf-8")
-        return 0
-    try:
-        found = TARGET.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"cannot read {TARGET}: {error}", file=sys.stderr)
-        return 2
-    diff = difflib.unified_diff(
-        found.splitlines(keepends=True), wanted.splitlines(keepends=True), str(TARGET), "the spec table"
-    )
-    drift = "".join(diff)
-    print(drift, end="")
-    return 1 if drift else 0
+    """Rewrite the file, or compare it; give the exit status (`dissector.drift.main`)."""
+    return drift.main(TARGET, "the spec table", render, arguments)
 
 
 if __name__ == "__main__":

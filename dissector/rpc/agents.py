@@ -9,12 +9,13 @@ import msgspec
 
 from dissector import limits
 from dissector.amqp import AmqpEvent, Message
+from dissector.fields import seconds
 from dissector.oslo import HotMessage
 from dissector.rpc.bounded import Table
 from dissector.rpc.heartbeats import REPORTS, Beat, read_beat
 from dissector.rpc.records import AgentRecord
 from dissector.rpc.sight import Process, process_of
-from dissector.rpc.traffic import Span, epoch
+from dissector.rpc.traffic import Span
 
 LATE: Final = 1.75
 """A report is missing after so many intervals: agents send them late under load, and a timer's jitter is small."""
@@ -70,8 +71,8 @@ class _Agent(msgspec.Struct):
             process=name,
             beats=self.beats,
             starts=self.starts,
-            first_time=epoch(self.first_ns),
-            last_time=epoch(self.last_ns),
+            first_time=seconds(self.first_ns),
+            last_time=seconds(self.last_ns),
             interval_s=None if interval_ns is None else round(interval_ns / 1e9, 6),
             missed=missed,
             late=late,

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from dissector.fields import CallFramesFields, CallRecord, ClientFields, FailureFields, RpcFields, ServerFields
+from dissector.fields import CallFramesFields, CallRecord, ClientFields, FailureFields, RpcFields, ServerFields, seconds
 from dissector.oslo import HotMessage
 from dissector.rpc.sight import Process
 
@@ -196,9 +196,9 @@ class Call:
                 status=status,
                 cause=cause,
                 publish_time=_time(publish),
-                confirm_time=_seconds(self.confirm_ns),
+                confirm_time=_or_none(self.confirm_ns),
                 deliver_time=_time(deliver),
-                ack_time=_seconds(self.ack_ns),
+                ack_time=_or_none(self.ack_ns),
                 reply_publish_time=_time(reply_publish),
                 reply_deliver_time=_time(reply_deliver),
                 queue_wait_s=_between(publish, deliver),
@@ -219,16 +219,16 @@ class Call:
         )
 
 
-def _seconds(time_ns: int | None) -> float | None:
-    return None if time_ns is None else time_ns // 1000 / 1e6
+def _or_none(time_ns: int | None) -> float | None:
+    return None if time_ns is None else seconds(time_ns)
 
 
 def _time(leg: Leg | None) -> float | None:
-    return None if leg is None else _seconds(leg.time_ns)
+    return None if leg is None else seconds(leg.time_ns)
 
 
 def _between(begin: Leg | None, end: Leg | None) -> float | None:
     """Give the seconds between two legs; None where one was not seen, or the clock stepped back between them."""
     if begin is None or end is None or end.time_ns < begin.time_ns:
         return None
-    return (end.time_ns - begin.time_ns) // 1000 / 1e6
+    return seconds(end.time_ns - begin.time_ns)

@@ -7,9 +7,10 @@ import msgspec
 
 from dissector import limits
 from dissector.amqp import AmqpConnection
+from dissector.fields import seconds
 from dissector.rpc.consumers import ConsumerEntry
 from dissector.rpc.records import ChannelRecord, CloseRecord, ConnectionRecord, EndRecord
-from dissector.rpc.traffic import Legs, epoch, epoch_or_none
+from dissector.rpc.traffic import Legs, seconds_or_none
 
 TCP_ENDS: Final = frozenset(("fin", "rst", "reused"))
 """How a connection ends in the capture; else it is the capture, or our memory, that ends."""
@@ -90,8 +91,8 @@ class ConnectionEntry(msgspec.Struct):
             frame_max=connection.frame_max,
             channel_max=connection.channel_max,
             state=self.state,
-            opened_time=epoch_or_none(self.opened_ns),
-            closed_time=epoch_or_none(self.closed_ns),
+            opened_time=seconds_or_none(self.opened_ns),
+            closed_time=seconds_or_none(self.closed_ns),
             close=self.close,
             end=self.end,
             blocked=self.blocked,
@@ -106,8 +107,8 @@ class ConnectionEntry(msgspec.Struct):
             silence_broker_s=silence[False],
             gaps=self.gaps,
             malformed=self.malformed,
-            first_time=epoch(self.first_ns),
-            last_time=epoch(self.last_ns),
+            first_time=seconds(self.first_ns),
+            last_time=seconds(self.last_ns),
             traffic=self.legs.record(duration_s),
         )
 
@@ -145,8 +146,8 @@ class ChannelEntry(msgspec.Struct):
             process=connection.process,
             number=self.number,
             state="open" if self.is_open else "closed",
-            opened_time=epoch_or_none(self.opened_ns),
-            closed_time=epoch_or_none(self.closed_ns),
+            opened_time=seconds_or_none(self.opened_ns),
+            closed_time=seconds_or_none(self.closed_ns),
             close=self.close,
             prefetch_count=self.prefetch_count,
             prefetch_global=self.prefetch_global,

@@ -6,7 +6,7 @@ import msgspec
 
 from dissector.amqp import AmqpConnection
 from dissector.rpc.records import ConsumerRecord, EndRecord
-from dissector.rpc.traffic import Traffic, epoch_or_none
+from dissector.rpc.traffic import Traffic, seconds_or_none
 
 
 class ConsumerEntry(msgspec.Struct):
@@ -49,9 +49,9 @@ class ConsumerEntry(msgspec.Struct):
             arguments=self.arguments,
             active=self.ended is None,
             ended=self.ended,
-            started_time=epoch_or_none(self.started_ns),
-            ended_time=epoch_or_none(self.ended_ns),
+            started_time=seconds_or_none(self.started_ns),
+            ended_time=seconds_or_none(self.ended_ns),
             deliver=self.deliver.record(duration_s),
             redelivered=self.redelivered,
-            last_time=epoch_or_none(self.last_ns),
+            last_time=seconds_or_none(self.last_ns),
         )

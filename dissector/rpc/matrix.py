@@ -7,12 +7,13 @@ import msgspec
 from dissector import limits
 from dissector.amqp import AmqpEvent, Event, Message
 from dissector.amqp import _methods as m
+from dissector.fields import seconds
 from dissector.oslo import HotMessage
 from dissector.rpc.bounded import Table
 from dissector.rpc.records import CallerRecord
 from dissector.rpc.sight import Process, process_of
 from dissector.rpc.topics import Topics
-from dissector.rpc.traffic import Span, Traffic, epoch
+from dissector.rpc.traffic import Span, Traffic
 
 _SECOND_NS = 1_000_000_000
 
@@ -62,8 +63,8 @@ class _Cell(msgspec.Struct):
             messages_per_s=sent.messages_per_s,
             peak_per_s=self.peak,
             largest=self.largest,
-            first_time=epoch(self.first_ns),
-            last_time=epoch(self.last_ns),
+            first_time=seconds(self.first_ns),
+            last_time=seconds(self.last_ns),
         )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import msgspec
 
 from dissector import limits
+from dissector.fields import seconds
 from dissector.rpc.records import ProcessRecord, PublisherRecord
 from dissector.rpc.sight import Process
-from dissector.rpc.traffic import epoch
 
 
 class Published(msgspec.Struct):
@@ -48,5 +48,6 @@ def records(parties: Iterable[Process]) -> tuple[ProcessRecord, ...]:
 def publisher_records(publishers: dict[Process, Published]) -> tuple[PublisherRecord, ...]:
     """Give publishers' records."""
     return tuple(
-        PublisherRecord(ip, name, one.messages, one.bytes, epoch(one.last_ns)) for (ip, name), one in publishers.items()
+        PublisherRecord(ip, name, one.messages, one.bytes, seconds(one.last_ns))
+        for (ip, name), one in publishers.items()
     )

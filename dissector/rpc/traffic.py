@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from dissector.fields import seconds
 from dissector.rpc.records import LegsRecord, TrafficRecord
 
 LEGS: Final = ("publish", "deliver", "get", "return")
@@ -67,11 +68,6 @@ class Span:
         return (self.last_ns - self.first_ns) / 1e9
 
 
-def epoch(time_ns: int) -> float:
-    """Give a time as a JSON number: epoch seconds, exact to the microsecond."""
-    return time_ns // 1000 / 1e6
-
-
-def epoch_or_none(time_ns: int) -> float | None:
-    """Give a time likewise; None for 0, which is no time."""
-    return epoch(time_ns) if time_ns else None
+def seconds_or_none(time_ns: int) -> float | None:
+    """Give a time as records have it; None for 0, which is no time."""
+    return seconds(time_ns) if time_ns else None

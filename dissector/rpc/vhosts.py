@@ -5,12 +5,13 @@ from typing import Any, Final
 import msgspec
 
 from dissector import limits
+from dissector.fields import seconds
 from dissector.rpc import parties
 from dissector.rpc.bounded import Table
 from dissector.rpc.parties import Published
 from dissector.rpc.records import BindingRecord, ExchangeRecord, QueueRecord
 from dissector.rpc.sight import Process
-from dissector.rpc.traffic import Traffic, epoch, epoch_or_none
+from dissector.rpc.traffic import Traffic, seconds_or_none
 
 Name = tuple[str | None, str]
 """Virtual host, None where it is not known, and the name in it."""
@@ -68,9 +69,9 @@ class ExchangeEntry(msgspec.Struct):
             refusal=self.refusal,
             frame=self.frame,
             gone=self.gone,
-            gone_time=epoch_or_none(self.gone_ns),
-            first_time=epoch(self.first_ns),
-            last_time=epoch_or_none(self.last_ns),
+            gone_time=seconds_or_none(self.gone_ns),
+            first_time=seconds(self.first_ns),
+            last_time=seconds_or_none(self.last_ns),
             publish=self.publish.record(duration_s),
             deliver=self.deliver.record(duration_s),
             returned=self.returned,
@@ -125,16 +126,16 @@ class QueueEntry(msgspec.Struct):
             arguments=self.arguments,
             message_count=self.message_count,
             consumer_count=self.consumer_count,
-            counted_time=epoch_or_none(self.counted_ns),
+            counted_time=seconds_or_none(self.counted_ns),
             declares=self.declares,
             declared_by=parties.records(self.declared_by),
             refused=self.refused,
             refusal=self.refusal,
             frame=self.frame,
             gone=self.gone,
-            gone_time=epoch_or_none(self.gone_ns),
-            first_time=epoch(self.first_ns),
-            last_time=epoch_or_none(self.last_ns),
+            gone_time=seconds_or_none(self.gone_ns),
+            first_time=seconds(self.first_ns),
+            last_time=seconds_or_none(self.last_ns),
             publish=self.publish.record(duration_s),
             deliver=self.deliver.record(duration_s),
             get=self.get.record(duration_s),
@@ -171,7 +172,7 @@ class BindingEntry(msgspec.Struct):
             arguments=self.arguments,
             binds=self.binds,
             frame=self.frame,
-            time=epoch(self.bound_ns),
+            time=seconds(self.bound_ns),
             gone=self.gone,
         )
 

@@ -4,13 +4,13 @@
 what the registry says, 1 with a diff where it is not, 2 where it could not be read.
 """
 
-import difflib
 import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from dissector import drift
 from dissector.fields import FIELDS, Field
 from dissector.filter.names import ALIASES, alias_field
 
@@ -68,23 +68,8 @@ def render() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Rewrite the page, or compare it; give the exit status."""
-    if list(arguments) not in ([], ["--check"]):
-        print("usage: python -m dissector.views.fieldsdoc [--check]", file=sys.stderr)
-        return 2
-    wanted = render()
-    if not arguments:
-        TARGET.write_text(wanted, encoding="utf-8")
-        return 0
-    try:
-        found = TARGET.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"cannot read {TARGET}: {error}", file=sys.stderr)
-        return 2
-    lines = found.splitlines(keepends=True), wanted.splitlines(keepends=True)
-    drift = "".join(difflib.unified_diff(*lines, str(TARGET), "the field registry"))
-    print(drift, end="")
-    return 1 if drift else 0
+    """Rewrite the page, or compare it; give the exit status (`dissector.drift.main`)."""
+    return drift.main(TARGET, "the field registry", render, arguments)
 
 
 if __name__ == "__main__":

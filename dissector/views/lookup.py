@@ -11,11 +11,11 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from dissector.amqp import AmqpEvent, Message
-from dissector.fields import FailureFields, OsloFields, PropertiesFields
+from dissector.fields import FailureFields, OsloFields, PropertiesFields, seconds
 from dissector.filter import Lookup, record_lookup
 from dissector.oslo import HotMessage
 from dissector.rpc.hot import hot_of
-from dissector.views.record import event_record, properties_of, record, seconds
+from dissector.views.record import event_record, properties_of, record
 
 
 def _of_method(*legs: str, name: str) -> Callable[[Message], Any]:

@@ -18,6 +18,7 @@ from dissector.fields import (
     MessageRecord,
     PropertiesFields,
     TcpFields,
+    seconds,
 )
 from dissector.net import Connection, Malformed
 from dissector.oslo import Decoded, decode, mask, mask_text
@@ -27,11 +28,6 @@ P = TypeVar("P", Properties, PropertiesFields)
 
 _CHOSEN: Final = ("headers", "correlation_id", "reply_to", "message_id", "type", "user_id", "app_id", "cluster_id")
 """Properties in which a sender may have put anything."""
-
-
-def seconds(time_ns: int) -> float:
-    """Give a time as a JSON number: epoch seconds, exact to the microsecond."""
-    return time_ns // 1000 / 1e6
 
 
 def properties_of(message: Message, *, show_secrets: bool) -> PropertiesFields:

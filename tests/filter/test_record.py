@@ -1,10 +1,10 @@
 import msgspec
 import pytest
 
+from dissector.api import read
 from dissector.fields import FIELDS, CallRecord
 from dissector.filter import compile_filter, record_lookup
 from dissector.filter.names import GROUPS
-from dissector.library import read
 
 from ..lab import truth
 

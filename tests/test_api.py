@@ -6,7 +6,7 @@ import types
 import pytest
 
 import dissector
-from dissector import library
+from dissector import api
 
 from .lab import truth
 
@@ -50,7 +50,7 @@ def test_what_is_no_capture_is_told(tmp_path):
 
 def test_examples_in_docstrings_work(monkeypatch):
     monkeypatch.chdir(truth.PCAPS.parent)
-    for module in (dissector, library):
+    for module in (dissector, api):
         assert doctest.testmod(module).failed == 0
 
 
