@@ -32,7 +32,9 @@ EXIT_INTERRUPTED: Final = 130
 EPILOG: Final = """\b
 Examples:
   osloshark read rabbit.pcap                       a line a message
-  osloshark read -V -c 1 rabbit.pcap               the first one in full
+  osloshark calls --status timed_out rabbit.pcap   what went wrong
+  osloshark stats rabbit.pcap                      which methods are slow
+  osloshark trace req-0f786915 rabbit.pcap         one request, all services
   osloshark read -T jsonl rabbit.pcap | jq .oslo   for programs
   ssh broker tcpdump -U -w - port 5672 | osloshark read -
 \b
