@@ -146,6 +146,9 @@ UNSETTLED: Final = 10_000
 CONSUMERS: Final = 10_000
 """Consumers of one channel whose queue is remembered; the oldest are forgotten."""
 
+ORDERED_EVENTS: Final = 50_000
+"""Events that wait, so that they come in the order of their packets, for what is held behind a hole."""
+
 # --- views -----------------------------------------------------------------------------------------
 
 ROUTED_QUEUES_NS: Final = 10_000_000_000

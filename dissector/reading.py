@@ -9,6 +9,7 @@ from dissector.amqp import AmqpCounts, AmqpEvent, Dissection
 from dissector.amqp.constants import PORT
 from dissector.capture import Capture, link_type_name, open_capture
 from dissector.net import StreamCounts, Streams
+from dissector.ordering import InOrder
 
 DEFAULT_PORTS = (PORT,)
 """The broker's TCP ports, unless others are given (IANA: amqp)."""
@@ -77,6 +78,7 @@ class Reading:
         """Whether packets are being waited for: then an interrupt leaves nothing half done."""
         self._streams = Streams(ports)
         self._dissection = Dissection()
+        self._in_order = InOrder()
 
     def __iter__(self) -> Iterator[AmqpEvent]:
         """Give the events in the order of their packets."""
@@ -94,12 +96,13 @@ class Reading:
                 break
             if not self.first_time_ns and len(batch):
                 self.first_time_ns = int(batch.time_ns[0])
-            yield self._dissection.feed(self._streams.feed(batch))
+            events = self._dissection.feed(self._streams.feed(batch))
+            yield self._in_order.feed(events, self._streams.oldest_held)
         yield self.finish()
 
     def finish(self) -> list[AmqpEvent]:
         """Give what was held back for packets that do not come; for who stops early. Empty when called again."""
-        return self._dissection.feed(self._streams.finish())
+        return self._in_order.feed(self._dissection.feed(self._streams.finish()), None)
 
     def close(self) -> None:
         """Close the captures."""

@@ -7,17 +7,20 @@ import click
 
 from dissector import limits
 from dissector.amqp import AmqpEvent
+from dissector.cli.counts import tell_counts
 from dissector.cli.filtering import CallFilter, filter_option
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.saving import check_saving, save_calls, saving_options
 from dissector.cli.telling import tell
+from dissector.errors import UsageError
 from dissector.fields import CallRecord, RpcFields
 from dissector.rpc import Calls
 from dissector.rpc.call import FAILED, OK, PENDING, SENT, TIMED_OUT, UNDELIVERED
 from dissector.rpc.hot import hot_of
-from dissector.views.calls import CallCsv, CallJson, CallLines, CallView
+from dissector.views.calls import CallCsv, CallJson, CallLines, CallTable, CallView
+from dissector.views.table import Table, table_options
 
 _STATUSES: Final = (OK, FAILED, TIMED_OUT, SENT, UNDELIVERED, PENDING)
 _SORTS: Final[dict[str, Callable[[RpcFields], float]]] = {
@@ -83,6 +86,8 @@ def _statuses(_context: click.Context, _option: click.Parameter, value: str | No
     type=click.Choice(["table", "jsonl", "csv"]),
     help="table (a line a call), jsonl or csv.",
 )
+@click.option("-e", "fields", metavar="FIELD", multiple=True, help="A column of -T table, an rpc.* field; see read -e.")
+@click.option("-E", "settings", metavar="NAME=VALUE", multiple=True, help="How these columns are written; see read -E.")
 @click.option("--status", metavar="STATUS,…", callback=_statuses, help="Only calls of these statuses, see below.")
 @click.option(
     "--sort",
@@ -95,6 +100,8 @@ def command(
     files: tuple[str, ...],
     *,
     format_: str,
+    fields: tuple[str, ...],
+    settings: tuple[str, ...],
     status: frozenset[str] | None,
     sort: str | None,
     slower: float | None,
@@ -114,7 +121,12 @@ def command(
     A call crosses up to four connections: the client's publish, the deliver to a server, the server's reply, the
     deliver of that. Queue wait, service time and return wait are told apart.
     """
-    matches = CallFilter(expression)
+    if (fields or settings) and format_ != "table":
+        raise click.UsageError("-e and -E go with -T table", click.get_current_context())
+    if others := [field for field in fields if not field.startswith("rpc.")]:
+        raise UsageError(f"-e {others[0]}: calls have the fields rpc.*; 'osloshark fields rpc.' lists them")
+    table = Table(fields, table_options(settings))
+    matches = CallFilter(expression, show_secrets=show_secrets)
 
     def chosen(call: CallRecord) -> bool:
         rpc = call.rpc
@@ -123,7 +135,7 @@ def command(
 
     if saved is not None:
         check_saving(files)
-        kept = _Kept(chosen)
+        kept = _Kept(chosen, matches)
         run(open_reading(files, ports), kept, quiet=True, progress=True)
         return save_calls(files, ports, saved, kept.calls, handshake=handshake, quiet=quiet)
     reading = open_reading(files, ports)
@@ -133,6 +145,8 @@ def command(
             view = CallJson()
         elif format_ == "csv":
             view = CallCsv()
+        elif fields:
+            view = CallTable(table)
         else:
             view = CallLines(
                 lambda: reading.first_time_ns,
@@ -143,16 +157,19 @@ def command(
 
         is_stream = reading.capture.bytes_total is None and sort is None
         calls = Calls(late_ns=_STREAM_LATE_NS if is_stream else None)
-        sink = _Shown(calls, view, out, chosen, _SORTS[sort] if sort else None, show_secrets=show_secrets)
+        key = _SORTS[sort] if sort else None
+        sink = _Shown(calls, view, out, chosen, matches=matches, sort=key, show_secrets=show_secrets)
         done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
-    _tell(calls, quiet=quiet)
+    if not quiet:
+        tell_counts(calls.counts)
     return done
 
 
 class _Kept:
     """Keeps the calls that are chosen."""
 
-    def __init__(self, chosen: Callable[[CallRecord], bool]) -> None:
+    def __init__(self, chosen: Callable[[CallRecord], bool], matches: CallFilter) -> None:
+        self._matches = matches
         self.calls: list[CallRecord] = []
         self._calls = Calls()
         self._chosen = chosen
@@ -160,7 +177,9 @@ class _Kept:
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
         for event in events:
-            self.calls += filter(self._chosen, self._calls.feed(event, hot_of(event)))
+            hot = hot_of(event)
+            self._matches.learn(event, hot)
+            self.calls += filter(self._chosen, self._calls.feed(event, hot))
 
     def finish(self) -> None:
         """Learn that no more come."""
@@ -176,14 +195,16 @@ class _Shown:
         view: CallView,
         output: Output,
         chosen: Callable[[CallRecord], bool],
-        sort: Callable[[RpcFields], float] | None,
         *,
+        matches: CallFilter,
+        sort: Callable[[RpcFields], float] | None,
         show_secrets: bool,
     ) -> None:
         self._calls = calls
         self._view = view
         self._output = output
         self._chosen = chosen
+        self._matches = matches
         self._sort = sort
         self._show_secrets = show_secrets
         self._kept: list[CallRecord] = []
@@ -192,8 +213,12 @@ class _Shown:
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
-        feed = self._calls.feed
-        self._take([call for event in events for call in feed(event, hot_of(event, self._show_secrets))])
+        calls: list[CallRecord] = []
+        for event in events:
+            hot = hot_of(event, self._show_secrets)
+            self._matches.learn(event, hot)
+            calls += self._calls.feed(event, hot)
+        self._take(calls)
 
     def finish(self) -> None:
         """Write what is left."""
@@ -225,19 +250,3 @@ class _Shown:
         data = head + b"".join(map(self._view.feed, calls))
         if data:
             self._output.write(data)
-
-
-def _tell(calls: Calls, *, quiet: bool) -> None:
-    """Say on standard error what the calls do not."""
-    counts = calls.counts
-    parts = [
-        (counts.seen_twice, "messages were seen at two points of their way and are shown once"),
-        (counts.collisions, "messages have the id of another one"),
-        (counts.late, "messages came after the verdict on their call"),
-        (counts.evicted, "calls too many were open at once; they are shown as they were"),
-        (counts.steps_back, "times the capture's clock stepped back; times over that are null"),
-    ]
-    if not quiet:
-        for number, text in parts:
-            if number:
-                tell(f"{number:,} {text}")

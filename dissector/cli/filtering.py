@@ -1,14 +1,21 @@
 """``-Y``: the display filter of commands that show messages and events."""
 
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any, Final
 
 import click
 
+from dissector import limits
 from dissector.amqp import AmqpEvent
+from dissector.bounded import remember
 from dissector.errors import UsageError
 from dissector.fields import CallRecord
 from dissector.filter import compile_filter, record_lookup
+from dissector.oslo import HotMessage
 from dissector.views.lookup import lookup_of
+
+_CALL_FIELDS: Final = "rpc"
 
 filter_option: Final = click.option(
     "-Y",
@@ -27,7 +34,11 @@ class EventFilter:
     """
 
     def __init__(self, expression: str | None, *, show_secrets: bool = False) -> None:
-        self._matches = None if expression is None else compile_filter(expression).matches
+        self._matches = None
+        if expression is not None:
+            compiled = compile_filter(expression)
+            refuse_call_fields(compiled.fields)
+            self._matches = compiled.matches
         self._show_secrets = show_secrets
 
     def __call__(self, event: AmqpEvent) -> bool:
@@ -36,19 +47,42 @@ class EventFilter:
 
 
 class CallFilter:
-    """Tells which calls match an expression over the ``rpc.*`` fields; all do where there is none.
+    """Tells which calls match an expression; all do where there is none.
 
-    Raises `dissector.UsageError` where it has no meaning, or names a field that calls do not have.
+    The fields of a call are ``rpc.*``; those of messages are those of its request, as it was first seen: hand the
+    messages to `learn` before the calls that come of them. Raises `dissector.UsageError` where the expression has no
+    meaning.
     """
 
-    def __init__(self, expression: str | None) -> None:
+    def __init__(self, expression: str | None, *, show_secrets: bool = False) -> None:
         self._matches = None
+        self._names: list[str] = []
+        self._show_secrets = show_secrets
+        self._requests: OrderedDict[str, dict[str, Any]] = OrderedDict()
         if expression is not None:
             compiled = compile_filter(expression)
-            if others := sorted(name for name in compiled.fields if not name.startswith("rpc.")):
-                raise UsageError(f"{others[0]}: calls have only rpc.* fields; 'osloshark fields rpc.' lists them")
             self._matches = compiled.matches
+            self._names = [name for name in compiled.fields if not name.startswith(_CALL_FIELDS)]
+
+    def learn(self, event: AmqpEvent, hot: HotMessage | None) -> None:
+        """Note what the expression asks of a request."""
+        if self._names and hot is not None and hot.unique_id is not None and hot.kind not in ("reply", "heartbeat"):
+            if hot.unique_id in self._requests:
+                return
+            lookup = lookup_of(event, show_secrets=self._show_secrets)
+            values = {name: lookup(name) for name in self._names}
+            remember(self._requests, hot.unique_id, values, limits.OPEN_CALLS)
 
     def __call__(self, call: CallRecord) -> bool:
         """Tell whether a call matches."""
-        return self._matches is None or self._matches(record_lookup(call))
+        if self._matches is None:
+            return True
+        of_call = record_lookup(call)
+        of_request = self._requests.get(call.rpc.unique_id or "", {})
+        return self._matches(lambda name: of_call(name) if name.startswith(_CALL_FIELDS) else of_request.get(name))
+
+
+def refuse_call_fields(names: Iterable[str]) -> None:
+    """Refuse fields that messages and events do not have; raises `dissector.UsageError`."""
+    if found := sorted(name for name in names if name.startswith(_CALL_FIELDS)):
+        raise UsageError(f"{found[0]}: messages have no rpc.* fields, calls have: see 'osloshark calls --help'")

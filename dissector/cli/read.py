@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from dissector.amqp import AmqpEvent, Event, Message
-from dissector.cli.filtering import EventFilter, filter_option
+from dissector.cli.filtering import EventFilter, filter_option, refuse_call_fields
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import Stop, run
@@ -153,6 +153,7 @@ def _check_options(
         raise click.UsageError(f"-T {format_} needs a column; name one with -e", context)
     if events and format_ not in ("text", "jsonl", *TABLES):
         raise click.UsageError(f"--events goes with -T text, jsonl and table, not with -T {format_}", context)
+    refuse_call_fields(fields)
     if (fields or settings) and not is_table:
         raise click.UsageError("-e and -E go with -T table", context)
 

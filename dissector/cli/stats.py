@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from dissector.amqp import AmqpEvent
+from dissector.cli.counts import tell_counts
 from dissector.cli.filtering import CallFilter, filter_option
 from dissector.cli.options import CONTEXT, capture_options, open_reading
 from dissector.cli.output import Output
@@ -22,6 +23,7 @@ EPILOG = """\b
 Columns: latency is from the request's publish to the reply's deliver; of it,
 wait is from publish to deliver (the queue), serv from deliver to the reply's
 publish (the server). Quantiles are within 1 % of the true value, max is exact.
+again counts what was delivered again or published again.
 By queue and by server, a fanout counts once for each that took it.
 \b
 Examples:
@@ -64,13 +66,14 @@ def command(
     expression: str | None,
 ) -> int:
     """Show statistics of requests: count, rate, errors, timeouts, latency, of it queue wait and service."""
-    del show_secrets  # statistics hold none
-    chosen = CallFilter(expression)
+    chosen = CallFilter(expression, show_secrets=show_secrets)
     reading = open_reading(files, ports)
     with Output(output, files) as out:
         sink = _Counted(reading, Statistics(by), chosen)
         done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
         out.write(_FORMATS[format_](sink.statistics.finish(sink.seconds)))
+    if not quiet:
+        tell_counts(sink.calls.counts)
     return done
 
 
@@ -81,19 +84,21 @@ class _Counted:
         self._chosen = chosen
         self.statistics = statistics
         self._reading = reading
-        self._calls = Calls()
+        self.calls = Calls()
         self._last_ns = 0
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
         for event in events:
-            self._take(self._calls.feed(event, hot_of(event)))
+            hot = hot_of(event)
+            self._chosen.learn(event, hot)
+            self._take(self.calls.feed(event, hot))
         if events:
             self._last_ns = max(self._last_ns, events[-1].time_ns)
 
     def finish(self) -> None:
         """Count what is left."""
-        self._take(self._calls.finish())
+        self._take(self.calls.finish())
 
     def _take(self, calls: list[CallRecord]) -> None:
         for call in calls:

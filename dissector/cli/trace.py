@@ -6,7 +6,7 @@ import msgspec
 from dissector.amqp import AmqpEvent
 from dissector.cli.filtering import CallFilter, filter_option
 from dissector.cli.main import EXIT_DAMAGED
-from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
+from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.telling import tell
@@ -58,13 +58,14 @@ def command(
     expression: str | None,
 ) -> int:
     """Show everything about one id: the chain of calls over the services, with arguments, results and failures."""
-    chosen = CallFilter(expression)
+    chosen = CallFilter(expression, show_secrets=show_secrets)
     reading = open_reading(files, ports)
     trace = Trace(wanted)
     with Output(output, files) as out:
-        done = run(reading, _Traced(trace, show_secrets=show_secrets), quiet=quiet, progress=True)
+        done = run(reading, _Traced(trace, chosen, show_secrets=show_secrets), quiet=quiet, progress=True)
         if not trace.messages:
-            tell(f"{wanted}: nothing of it is in the captures")
+            hint = f"; a part of an id needs {MIN_PREFIX} characters" if len(wanted) < MIN_PREFIX else ""
+            tell(f"{wanted}: nothing of it is in the captures{hint}")
             return done or EXIT_DAMAGED
         calls = [call for call in trace.calls if chosen(call)]
         if format_ == "jsonl":
@@ -73,7 +74,11 @@ def command(
             out.write(b"".join(json_line(msgspec.json.encode(call)) for call in calls))
         else:
             ladder = Ladder(
-                lambda: reading.first_time_ns, times=times, color=is_colored(color, out), show_secrets=show_secrets
+                lambda: reading.first_time_ns,
+                times=times,
+                color=is_colored(color, out),
+                width=line_width(out, wide=wide),
+                show_secrets=show_secrets,
             )
             out.write(ladder.draw(calls, trace.messages))
     if trace.left_out:
@@ -84,14 +89,17 @@ def command(
 class _Traced:
     """Hands the events of a reading to a trace."""
 
-    def __init__(self, trace: Trace, *, show_secrets: bool) -> None:
+    def __init__(self, trace: Trace, chosen: CallFilter, *, show_secrets: bool) -> None:
+        self._chosen = chosen
         self._trace = trace
         self._show_secrets = show_secrets
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
         for event in events:
-            self._trace.feed(event, hot_of(event, self._show_secrets))
+            hot = hot_of(event, self._show_secrets)
+            self._chosen.learn(event, hot)
+            self._trace.feed(event, hot)
 
     def finish(self) -> None:
         """Learn that no more come."""

@@ -65,6 +65,11 @@ class HalfStream:
         self._events: list[StreamEvent] = []
 
     @property
+    def oldest_held(self) -> int | None:
+        """The lowest number of a packet whose bytes are held; None where there is none."""
+        return min((held.number for held in self._held), default=None)
+
+    @property
     def is_waiting(self) -> bool:
         """Whether bytes are held behind a hole, or a FIN waits for the bytes before it."""
         return bool(self._held) or self._fin is not None

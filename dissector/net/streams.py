@@ -52,6 +52,13 @@ class Streams:
         self._table = FlowTable(ports)
         self._ports = np.array(sorted(ports), np.uint64)
         self._last = (0, 0)
+        self._waiting: dict[HalfStream, None] = {}
+
+    @property
+    def oldest_held(self) -> int | None:
+        """The lowest number of a packet whose bytes are held behind a hole; None where there is no hole."""
+        numbers = [number for half in self._waiting if (number := half.oldest_held) is not None]
+        return min(numbers, default=None)
 
     def feed(self, batch: PacketBatch) -> Iterable[StreamEvent]:
         """Take the next packets; give what they complete."""
@@ -70,8 +77,10 @@ class Streams:
             some = rows.select(slice(at, at + limits.CONNECTIONS))
             join = _Join(self._table, batch, some, connection_keys(columns, some))
             events += join.run()
+            self._waiting.update(join.waiting)
             self.counts.evicted += join.evicted
         self.counts.connections = self._table.watched
+        self._waiting = {half: None for half in self._waiting if half.oldest_held is not None}
         return events
 
     def finish(self) -> Iterable[StreamEvent]:
@@ -95,6 +104,8 @@ class _Join:
 
         self.evicted = 0
         """Connections that were pushed out."""
+        self.waiting: dict[HalfStream, None] = {}
+        """Directions that were left with bytes behind a hole."""
 
         self.order = np.argsort(keys.hash, kind="stable")
         changes = np.ones(len(self.order), np.bool_)
@@ -154,6 +165,8 @@ class _Join:
                 continue
             if key in reopened or not self._join(flows[key], parts, events):
                 events += self._careful(flows[key], parts, reopened.get(key, {}))
+            for flow in (flows[key], *reopened.get(key, {}).values()):
+                self.waiting.update((half, None) for half in flow.halves if half.is_waiting)
             latest = self.table.find(key)
             if latest is not None and latest.is_over:
                 self.table.retire(key)

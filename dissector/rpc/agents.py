@@ -1,6 +1,7 @@
 """Agents and services that report that they live: who, how often, and who has fallen silent."""
 
 from array import array
+from collections import OrderedDict
 from collections.abc import Iterator
 from statistics import median
 from typing import Final
@@ -9,6 +10,7 @@ import msgspec
 
 from dissector import limits
 from dissector.amqp import AmqpEvent, Message
+from dissector.bounded import remember
 from dissector.fields import seconds
 from dissector.oslo import HotMessage
 from dissector.rpc.bounded import Table
@@ -86,7 +88,7 @@ class Agents:
     def __init__(self) -> None:
         self._span = Span()
         self._agents: Table[tuple[str | None, str, Beat], _Agent] = Table(limits.AGENTS)
-        self._reports: dict[str, _Agent | None] = {}
+        self._reports: OrderedDict[str, _Agent | None] = OrderedDict()
         """Ids of the latest reports, and whose they are; None is what is no report after all."""
 
     def feed(self, event: AmqpEvent, hot: HotMessage | None) -> None:
@@ -121,9 +123,7 @@ class Agents:
             if message.leg == "publish":
                 agent.process = process_of(message.connection)
         if unique_id is not None:
-            self._reports[unique_id] = agent
-            if len(self._reports) > limits.AGENT_REPORTS:
-                del self._reports[next(iter(self._reports))]
+            remember(self._reports, unique_id, agent, limits.AGENT_REPORTS)
 
     def _agent(self, message: Message, method: str, beat: Beat) -> _Agent:
         vhost = message.connection.vhost

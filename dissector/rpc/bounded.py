@@ -1,5 +1,6 @@
 """Tables with a bound: what is over makes room for what is new, and what found no room is counted."""
 
+from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
@@ -21,7 +22,7 @@ class Table(Generic[K, V]):
         self._serial = 0
         self._entries: dict[int, tuple[K, V]] = {}
         self._serials: dict[K, int] = {}
-        self._ended: dict[int, None] = {}
+        self._ended: OrderedDict[int, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -43,8 +44,7 @@ class Table(Generic[K, V]):
             self.left_out += 1
             if not self._ended:
                 return False
-            oldest = next(iter(self._ended))
-            del self._ended[oldest]
+            oldest, _ = self._ended.popitem(last=False)
             old_key, _ = self._entries.pop(oldest)
             if self._serials.get(old_key) == oldest:
                 del self._serials[old_key]

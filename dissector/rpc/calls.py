@@ -5,14 +5,17 @@ their call by ``_msg_id``. Acks and confirms come by the ordinals of the message
 out when its verdict is known; what still comes of it is then only counted.
 """
 
+from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from dissector import limits
 from dissector.amqp import AmqpEvent, Event, Message
 from dissector.amqp._methods import BasicAck, BasicDeliver, BasicGetOk
+from dissector.bounded import remember
 from dissector.fields import CallRecord
 from dissector.net import Malformed
 from dissector.oslo import HotMessage
@@ -38,6 +41,8 @@ class CallCounts(msgspec.Struct):
     """Messages that came after their request was given out."""
     evicted: int = 0
     """Requests given out before their verdict was known, because there were too many."""
+    bad_expirations: int = 0
+    """Calls whose expiration is no number of milliseconds, so that nobody can tell when they time out."""
     steps_back: int = 0
     """Times that the capture's clock stepped back by more than a second."""
 
@@ -54,11 +59,12 @@ class Calls:
         self._late_ns = late_ns
         self._sight = Sight()
         self._topics = Topics()
-        self._open: dict[Key, Call] = {}
+        self._open: OrderedDict[Key, Call] = OrderedDict()
         self._by_msg_id: dict[str, Call] = {}
-        self._closed: dict[Key, Leg | None] = {}
+        self._closed: OrderedDict[Key, Leg | None] = OrderedDict()
+        self._given: OrderedDict[Key, _Signature | None] = OrderedDict()
         """Ids of requests that were given out; of a call's ``_msg_id``, its reply's deliver."""
-        self._unsettled: dict[tuple[int, int], Call] = {}
+        self._unsettled: OrderedDict[tuple[int, int], Call] = OrderedDict()
         """Stream and ordinal of messages that are not settled, to their request."""
         self._due: list[tuple[int, int, Call]] = []
         self._serial = 0
@@ -118,12 +124,15 @@ class Calls:
         alone = (message.connection.tcp.stream, message.ordinal)
         key: Key = hot.unique_id or hot.msg_id or hot.message_id or alone
         call = self._open.get(key)
-        if call is not None and not _is_same(call, message, hot):
+        if call is not None and _signature_of(call) != _signature(message, hot):
             self.counts.collisions += 1
             key, call = alone, None
         if call is None:
-            if key in self._closed:
-                return None
+            if key in self._given:
+                if self._given[key] in (None, _signature(message, hot)):
+                    return None
+                self.counts.collisions += 1
+                key = alone
             call = self._of_reply(hot)
             if call is None:
                 if hot.kind == "call" and hot.msg_id in self._closed:
@@ -138,6 +147,8 @@ class Calls:
             call.hot, call.request_bytes = hot, len(message.body)
             call.exchange = method.exchange
             call.topic, call.server = self._topics.split(hot, method.exchange, method.routing_key)
+            if hot.kind == "call" and hot.timeout_s is None and message.properties.expiration is not UNSET:
+                self.counts.bad_expirations += 1
             if hot.kind == "call" and hot.msg_id is not None:
                 if self._by_msg_id.setdefault(hot.msg_id, call) is call:
                     call.msg_id = hot.msg_id
@@ -277,9 +288,7 @@ class Calls:
     # -- acks and confirms -----------------------------------------------------------------------------
 
     def _await_settling(self, call: Call, leg: Leg) -> None:
-        self._unsettled[leg.stream, leg.ordinal] = call
-        if len(self._unsettled) > limits.UNSETTLED_LEGS:
-            del self._unsettled[next(iter(self._unsettled))]
+        remember(self._unsettled, (leg.stream, leg.ordinal), call, limits.UNSETTLED_LEGS)
 
     def _settled(self, event: Event, ordinal: int) -> None:
         call = self._unsettled.pop((event.connection.tcp.stream, ordinal), None)
@@ -363,17 +372,22 @@ class Calls:
         for leg in (call.publish, *call.delivers.values()):
             if leg is not None:
                 self._unsettled.pop((leg.stream, leg.ordinal), None)
-        self._closed[call.key] = None
+        remember(self._given, call.key, _signature_of(call), limits.CLOSED_IDS)
         if call.msg_id is not None:
             del self._by_msg_id[call.msg_id]
-            self._closed[call.msg_id] = call.reply_deliver
-        while len(self._closed) > limits.CLOSED_IDS:
-            del self._closed[next(iter(self._closed))]
+            remember(self._closed, call.msg_id, call.reply_deliver, limits.CLOSED_IDS)
 
 
-def _is_same(call: Call, message: Message, hot: HotMessage) -> bool:
-    """Tell whether a message with a request's id is one of its legs: all of them have the same body."""
-    return call.kind == hot.kind and call.hot.method == hot.method and call.request_bytes == len(message.body)
+_Signature = tuple[str, str | None, int | None]
+"""What all legs of a request have in common, as they have the same body: kind, method, size."""
+
+
+def _signature(message: Message, hot: HotMessage) -> _Signature:
+    return hot.kind, hot.method, len(message.body)
+
+
+def _signature_of(call: Call) -> _Signature | None:
+    return None if call.hot is NO_REQUEST else (call.kind, call.hot.method, call.request_bytes)
 
 
 def _read_reply(call: Call, message: Message, hot: HotMessage) -> None:

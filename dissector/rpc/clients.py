@@ -1,6 +1,6 @@
 """What is known of a connection, and of a channel."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Final
 
 import msgspec
@@ -126,7 +126,7 @@ class ChannelEntry(msgspec.Struct):
     prefetch_global: bool | None = None
     confirms: bool | None = None
     transactional: bool | None = None
-    unacked: dict[int, ConsumerEntry | None] = msgspec.field(default_factory=dict)
+    unacked: OrderedDict[int, ConsumerEntry | None] = msgspec.field(default_factory=OrderedDict)
     """Deliveries that are not settled, by ordinal, and their consumer; None where they were fetched."""
     unconfirmed: int | None = None
     gets: deque[bool] = msgspec.field(default_factory=lambda: deque(maxlen=limits.CONSUMERS))

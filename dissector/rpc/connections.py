@@ -6,6 +6,7 @@ from typing import Final
 from dissector import limits
 from dissector.amqp import AmqpConnection, Event, Message
 from dissector.amqp import _methods as m
+from dissector.bounded import remember
 from dissector.net import Malformed
 from dissector.rpc.bounded import Table
 from dissector.rpc.clients import ChannelEntry, ConnectionEntry
@@ -234,9 +235,7 @@ class Connections:
 
 
 def _unsettled(channel: ChannelEntry, ordinal: int, consumer: ConsumerEntry | None) -> None:
-    channel.unacked[ordinal] = consumer
-    if len(channel.unacked) > limits.UNSETTLED:
-        del channel.unacked[next(iter(channel.unacked))]
+    remember(channel.unacked, ordinal, consumer, limits.UNSETTLED)
 
 
 def _ended(channel: ChannelEntry, time_ns: int) -> None:

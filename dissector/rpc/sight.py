@@ -6,11 +6,13 @@ not delivered or not answered is said only where the capture would have shown it
 """
 
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Collection
 
 from dissector import limits
 from dissector.amqp import AmqpConnection, Event, Message
 from dissector.amqp._methods import BasicConsume
+from dissector.bounded import remember
 from dissector.net import Malformed
 
 Process = tuple[str, str | None]
@@ -43,7 +45,7 @@ class Sight:
         self._shows_deliveries = False
         self._hears: set[Process] = set()
         self._speaks: set[Process] = set()
-        self._reply_queues: dict[str, Process] = {}
+        self._reply_queues: OrderedDict[str, Process] = OrderedDict()
         self._client_ips: set[str] = set()
         self._is_at_broker = False
         self._lines: dict[int, _Line] = {}
@@ -97,9 +99,7 @@ class Sight:
 
     def consumes(self, queue: str, process: Process) -> None:
         """Learn who takes replies from a queue."""
-        if queue not in self._reply_queues and len(self._reply_queues) >= limits.REPLY_QUEUES:
-            del self._reply_queues[next(iter(self._reply_queues))]
-        self._reply_queues[queue] = process
+        remember(self._reply_queues, queue, process, limits.REPLY_QUEUES)
 
     def hears_queue(self, reply_q: str | None) -> bool:
         """Tell whether a reply delivered from this queue would be in the capture, as far as that is sure."""

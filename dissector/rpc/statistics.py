@@ -5,6 +5,7 @@ memory that does not grow with the requests, and two of them can be added up.
 """
 
 from collections.abc import Iterator
+from math import ceil, inf
 from typing import Annotated, Final
 
 import msgspec
@@ -56,32 +57,39 @@ class StatisticsRecord(msgspec.Struct, frozen=True, tag_field="type", tag="stati
 class _Times:
     """One distribution."""
 
-    __slots__ = ("max", "sketch")
+    __slots__ = ("max", "min", "sketch")
 
     def __init__(self) -> None:
         self.sketch: DDSketch | None = None
-        self.max: float | None = None
+        self.min = inf
+        self.max = -inf
 
     def add(self, value: float | None) -> None:
         if value is not None:
             if self.sketch is None:
                 self.sketch = DDSketch(RELATIVE_ERROR)
             self.sketch.add(value)
-            self.max = value if self.max is None else max(self.max, value)
+            self.min, self.max = min(self.min, value), max(self.max, value)
 
     def merge(self, other: "_Times") -> None:
         if other.sketch is not None:
             if self.sketch is None:
                 self.sketch = DDSketch(RELATIVE_ERROR)
             self.sketch.merge(other.sketch)
-            self.max = other.max if self.max is None else max(self.max, other.max or 0.0)
+            self.min, self.max = min(self.min, other.min), max(self.max, other.max)
 
     def quantiles(self) -> Quantiles:
-        sketch, most = self.sketch, self.max
-        if sketch is None or most is None:
+        if self.sketch is None:
             return Quantiles(None, None, None, None)
-        p50, p95, p99 = (round(min(sketch.get_quantile_value(part) or 0.0, most), 9) for part in (0.5, 0.95, 0.99))
-        return Quantiles(p50, p95, p99, most)
+        sketch = self.sketch
+        return Quantiles(self._at(sketch, 0.5), self._at(sketch, 0.95), self._at(sketch, 0.99), self.max)
+
+    def _at(self, sketch: DDSketch, part: float) -> float:
+        """Give the value of the nearest rank: the smallest one that so large a part is at most."""
+        index, last = ceil(part * sketch.count - 1e-9) - 1, sketch.count - 1
+        # The sketch takes a rank as a part of the last one, and rounds it down: half a rank more is this one.
+        found = sketch.get_quantile_value(min((index + 0.5) / last, 1.0) if last else 1.0)
+        return round(min(max(found or 0.0, self.min), self.max), 9)
 
 
 class _Group:

@@ -4,11 +4,13 @@ oslo.messaging routes to ``topic`` or ``topic.server``, and both parts may hold 
 declared, ``topic`` beside ``topic.server``, they tell the parts; else the server is unknown.
 """
 
+from collections import OrderedDict
 from typing import Final
 
 from dissector import limits
 from dissector.amqp import Event
 from dissector.amqp._methods import QueueDeclare
+from dissector.bounded import remember
 from dissector.oslo import HotMessage
 
 _FANOUT: Final = "_fanout"
@@ -18,15 +20,12 @@ class Topics:
     """Remembers declared queues, and splits routing keys by them."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, None] = {}
+        self._queues: OrderedDict[str, None] = OrderedDict()
 
     def learn(self, event: Event) -> None:
         """Take note of a queue.declare."""
         if isinstance(event.method, QueueDeclare) and event.method.queue:
-            self._queues.pop(event.method.queue, None)
-            self._queues[event.method.queue] = None
-            if len(self._queues) > limits.DECLARED_QUEUES:
-                del self._queues[next(iter(self._queues))]
+            remember(self._queues, event.method.queue, None, limits.DECLARED_QUEUES)
 
     def split(self, hot: HotMessage, exchange: str, routing_key: str) -> tuple[str, str | None]:
         """Give the topic and the server, or None where the request names none or nobody can tell."""

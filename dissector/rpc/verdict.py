@@ -54,6 +54,14 @@ def _is_reply_out(call: Call, now_ns: int) -> bool:
     )
 
 
+def _may_hide_return(call: Call, sight: Sight, now_ns: int) -> bool:
+    """Tell whether the broker may have given the last reply back where packets of its server are missing."""
+    if call.reply_published_ns is None or call.reply_publish is None:
+        return False
+    until_ns = min(call.reply_published_ns + limits.REPLY_SEEN_NS, now_ns)
+    return sight.may_hide(call.reply_published_ns, until_ns, [call.reply_publish.process])
+
+
 def _of_message(call: Call, sight: Sight, now_ns: int) -> Verdict:
     if call.delivers:
         return SENT, None
@@ -77,11 +85,15 @@ def _of_call(call: Call, sight: Sight, now_ns: int) -> Verdict:
         return (TIMED_OUT, LATE_REPLY) if deadline is not None and call.reply_deliver.time_ns > deadline else good
     is_late = deadline is not None and call.reply_publish is not None and call.reply_publish.time_ns > deadline
     if is_answered_elsewhere(call, sight, now_ns):
+        if _may_hide_return(call, sight, now_ns):
+            return PENDING, CAPTURE_GAP
         return (TIMED_OUT, LATE_REPLY) if is_late else good
     if deadline is None or now_ns <= deadline:
         return PENDING, REPLY_UNROUTABLE if call.reply_returned else NOT_DELIVERED if call.returned else None
     if call.reply_returned:
         return TIMED_OUT, REPLY_UNROUTABLE
+    if _may_hide_return(call, sight, now_ns):
+        return TIMED_OUT, CAPTURE_GAP
     if is_late:
         return TIMED_OUT, LATE_REPLY
     if not _would_show_answer(call, sight):

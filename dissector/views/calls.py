@@ -7,9 +7,11 @@ import click
 import msgspec
 
 from dissector.fields import FIELDS, CallRecord, RpcFields
+from dissector.filter import record_lookup
 from dissector.views.csvtext import csv_line
 from dissector.views.escape import escape
 from dissector.views.jsonl import json_line
+from dissector.views.table import Table
 from dissector.views.text import shorten
 from dissector.views.times import time_format
 
@@ -64,6 +66,21 @@ class CallLines:
             line = line[: self._width - 1] + "…"
         color = _COLORS.get(rpc.status)
         return ((click.style(line, fg=color) if self._color and color else line) + "\n").encode()
+
+
+class CallTable:
+    """``-T table -e``: a line a call, its columns fields of the registry."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def head(self) -> bytes:
+        """Name the columns, where that is asked for."""
+        return self._table.head
+
+    def feed(self, call: CallRecord) -> bytes:
+        """Give a call's line."""
+        return self._table.row(record_lookup(call))
 
 
 class CallJson:

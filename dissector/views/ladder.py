@@ -38,11 +38,13 @@ class Ladder:
         *,
         times: str = "r",
         color: bool = False,
+        width: int | None = None,
         show_secrets: bool = False,
     ) -> None:
         """Make the view, with the options of `dissector.views.text.TextView`."""
         self._time: TimeFormat = time_format(times, first_time_ns)
         self._color = color
+        self._width = width
         self._show_secrets = show_secrets
 
     def draw(self, calls: list[CallRecord], messages: list[Message]) -> bytes:
@@ -77,7 +79,10 @@ class Ladder:
             else:
                 cells[middles[end] + 1] = "◀"
         drawn = f"{self._time(round(arrow.time * 1e6) * 1000):>{_TIME_WIDTH}}{''.join(cells)}  {escape(arrow.text)}"
-        return self._paint(drawn.rstrip(), is_bad=arrow.is_bad)
+        drawn = drawn.rstrip()
+        if self._width is not None and len(drawn) > self._width:
+            drawn = drawn[: self._width - 1] + "…"
+        return self._paint(drawn, is_bad=arrow.is_bad)
 
     def _paint(self, text: str, *, is_bad: bool) -> str:
         return click.style(text, fg="red") if self._color and is_bad else text

@@ -9,7 +9,9 @@ from dissector.views.csvtext import csv_line
 from dissector.views.escape import escape
 from dissector.views.jsonl import json_line
 
-_HEADS: Final = ("count", "rate/s", "errors", "timeouts", "p50", "p95", "p99", "max", "wait p95", "serv p95", "bytes")
+_HEADS: Final = tuple(
+    "count,rate/s,errors,timeouts,p50,p95,p99,max,wait p95,serv p95,again,bytes".split(",")  # noqa: SIM905
+)
 _KEY_WIDTH: Final = 60
 
 
@@ -63,6 +65,7 @@ def _row(record: StatisticsRecord) -> tuple[str, ...]:
         *(_ms(value) for value in (latency.p50_s, latency.p95_s, latency.p99_s, latency.max_s)),
         _ms(record.queue_wait.p95_s),
         _ms(record.service.p95_s),
+        f"{record.redeliveries + record.duplicates:,}",
         f"{record.request_bytes + record.reply_bytes:,}",
     )
 

@@ -57,40 +57,23 @@ def table_options(settings: Sequence[str]) -> TableOptions:
     return options
 
 
-class TableView:
-    """Writes a line for each message, and with ``events`` for everything else, too; a column for each field.
+class Table:
+    """Lines with a column for each field.
 
     A field is any name that filters take, but not a group; raises `UsageError` for others. A column is empty where
     the field is absent. Several values stand one after another, JSON objects and lists as compact JSON, true and
     false as such. What would break a line or command a terminal is escaped.
     """
 
-    def __init__(
-        self,
-        fields: Sequence[str],
-        options: TableOptions = TableOptions(),  # noqa: B008 - immutable
-        *,
-        show_secrets: bool = False,
-        events: bool = False,
-    ) -> None:
+    def __init__(self, fields: Sequence[str], options: TableOptions) -> None:
         self._columns: list[Callable[[Lookup], list[Any]]] = [values_of(_column(field)) for field in fields]
         self._options = options
-        self._show_secrets = show_secrets
-        self._events = events
-        self._head = self._line(fields) if options.header else b""
+        self.head = self._line(fields) if options.header else b""
+        """The header, or nothing."""
 
-    def feed(self, event: AmqpEvent) -> bytes:
-        """Give an event's line, the first time with the header before it."""
-        if not self._events and not isinstance(event, Message):
-            return b""
-        lookup = lookup_of(event, show_secrets=self._show_secrets)
-        head, self._head = self._head, b""
-        return head + self._line([self._cell(values(lookup)) for values in self._columns])
-
-    def finish(self) -> bytes:
-        """Give the header, where no line came after which it would stand."""
-        head, self._head = self._head, b""
-        return head
+    def row(self, lookup: Lookup) -> bytes:
+        """Give the line of what a lookup tells."""
+        return self._line([self._cell(values(lookup)) for values in self._columns])
 
     def _cell(self, values: list[Any]) -> str:
         if self._options.occurrence != "a":
@@ -102,6 +85,35 @@ class TableView:
         if quote:
             cells = [cell and quote + cell.replace(quote, quote * 2) + quote for cell in cells]
         return (self._options.separator.join(cells) + "\n").encode()
+
+
+class TableView:
+    """Writes a line for each message, and with ``events`` for everything else, too."""
+
+    def __init__(
+        self,
+        fields: Sequence[str],
+        options: TableOptions = TableOptions(),  # noqa: B008 - immutable
+        *,
+        show_secrets: bool = False,
+        events: bool = False,
+    ) -> None:
+        self._table = Table(fields, options)
+        self._show_secrets = show_secrets
+        self._events = events
+        self._head = self._table.head
+
+    def feed(self, event: AmqpEvent) -> bytes:
+        """Give an event's line, the first time with the header before it."""
+        if not self._events and not isinstance(event, Message):
+            return b""
+        head, self._head = self._head, b""
+        return head + self._table.row(lookup_of(event, show_secrets=self._show_secrets))
+
+    def finish(self) -> bytes:
+        """Give the header, where no line came after which it would stand."""
+        head, self._head = self._head, b""
+        return head
 
 
 def _column(field: str) -> Reference:

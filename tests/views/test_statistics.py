@@ -24,11 +24,11 @@ def test_a_table():
     text = statistics_table([record(), record("very.long.name", rate=None, latency=NONE, queue_wait=SOME)]).decode()
     assert text.splitlines() == [
         "method          count  rate/s  errors  timeouts      p50       p95        p99          max"
-        "  wait p95  serv p95      bytes",
+        "  wait p95  serv p95  again      bytes",
         "echo            1,234    1.50       1         2  1.00 ms  12.30 ms  500.00 ms  12250.00 ms"
-        "         -         -  1,500,000",
+        "         -         -      7  1,500,000",
         "very.long.name  1,234       -       1         2        -         -          -            -"
-        "  12.30 ms         -  1,500,000",
+        "  12.30 ms         -      7  1,500,000",
     ]
 
 
