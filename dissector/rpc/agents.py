@@ -22,6 +22,8 @@ from dissector.rpc.traffic import Span
 LATE: Final = 1.75
 """A report is missing after so many intervals: agents send them late under load, and a timer's jitter is small."""
 
+_SHORTEST_NS: Final = 1_000_000_000
+"""An interval below this is a burst, at a start say: no agent reports every second."""
 _ENOUGH_GAPS: Final = 3
 """Times between reports from which on the median is one: of two, any may be the odd one."""
 
@@ -57,7 +59,7 @@ class _Agent(msgspec.Struct):
         beat, silent_ns = self.beat, end_ns - self.last_ns
         interval_ns = median(self.gaps_ns) if self.gaps_ns else None
         missed = late = None
-        if interval_ns is not None and len(self.gaps_ns) >= _ENOUGH_GAPS:
+        if interval_ns is not None and len(self.gaps_ns) >= _ENOUGH_GAPS and interval_ns >= _SHORTEST_NS:
             late = silent_ns > LATE * interval_ns
             missed = self.missed + sum(_missing(gap_ns, interval_ns) for gap_ns in self.gaps_ns)
         ip, name = self.process or (None, None)

@@ -305,3 +305,9 @@ def test_replies_deliveries_and_foreign_bodies_call_nobody():
     story.message(connection(), m.BasicReturn(312, "NO_ROUTE", "nova", "q"), request("ping", {}))
     story.message(connection(), publish("nova", "q"), b"no oslo")
     assert list(matrix.records()) == []
+
+
+def test_a_burst_is_no_interval():
+    _, agents = reported(0.1, 0.1, 0.1, 0.1, 60)
+    (one,) = agents.records()
+    assert (one.beats, one.missed, one.late) == (6, None, None)
