@@ -143,7 +143,9 @@ def _arrows(rpc: RpcFields) -> list[_Arrow]:
             if value is not None
         ]
         server = servers[0] if servers else _UNKNOWN
-        found.append(_Arrow(end, server, (client,), "  ".join([f"reply {_name(rpc)}: {verdict}", *spans]), is_bad))
+        # One that came back from the broker, or was not seen to arrive, does not reach the client here either.
+        goal = server if rpc.reply_deliver_time is None and rpc.cause is not None else client
+        found.append(_Arrow(end, server, (goal,), "  ".join([f"reply {_name(rpc)}: {verdict}", *spans]), is_bad))
     return found
 
 

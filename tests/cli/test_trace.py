@@ -78,3 +78,13 @@ def test_an_id_without_captures():
     done = osloshark("trace", "req-1")
     assert done.returncode == 2
     assert b"no capture given" in done.stderr
+
+
+def test_a_reply_that_came_back_does_not_arrive():
+    capture = truth.captures()["verdicts"]
+    chosen = ["-T", "table", "-e", "rpc.msg_id", "-Y", 'rpc.cause == "reply_unroutable"']
+    msg_id = osloshark("calls", "-q", *chosen, capture).stdout.decode().split()[0]
+    shown = osloshark("trace", "-q", msg_id, capture).stdout.decode()
+    (line,) = [line for line in shown.splitlines() if "reply_unroutable  service" in line]
+    assert "↩" in line
+    assert "◀" not in line
