@@ -10,6 +10,7 @@ from dissector.cli.filtering import EventFilter, filter_option
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
+from dissector.cli.telling import tell
 from dissector.rpc.agents import Agents
 from dissector.rpc.hot import hot_of
 from dissector.rpc.matrix import Matrix
@@ -94,7 +95,7 @@ def command(
         status = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
     if not quiet:
         for what, number in {**sink.agents.left_out, **sink.matrix.left_out}.items():
-            click.echo(f"osloshark: {number:,} {what} are left out: there were too many", err=True)
+            tell(f"{number:,} {what} are left out: there were too many")
     return status
 
 

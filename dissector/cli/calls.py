@@ -9,6 +9,8 @@ from dissector import limits
 from dissector.amqp import AmqpEvent
 from dissector.cli.counts import tell_counts
 from dissector.cli.filtering import CallFilter, filter_option
+from dissector.cli.following import Following
+from dissector.cli.main import EXIT_INTERRUPTED
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
@@ -18,7 +20,6 @@ from dissector.errors import UsageError
 from dissector.fields import CallRecord, RpcFields
 from dissector.rpc import Calls
 from dissector.rpc.call import FAILED, OK, PENDING, SENT, TIMED_OUT, UNDELIVERED
-from dissector.rpc.hot import hot_of
 from dissector.views.calls import CallCsv, CallJson, CallLines, CallTable, CallView
 from dissector.views.table import Table, table_options
 
@@ -130,13 +131,14 @@ def command(
 
     def chosen(call: CallRecord) -> bool:
         rpc = call.rpc
-        is_asked_for = (status is None or rpc.status in status) and (slower is None or (rpc.latency_s or 0) > slower)
-        return is_asked_for and matches(call)
+        return (status is None or rpc.status in status) and (slower is None or (rpc.latency_s or 0) > slower)
 
     if saved is not None:
         check_saving(files)
-        kept = _Kept(chosen, matches)
-        run(open_reading(files, ports), kept, quiet=True, progress=True)
+        kept = _Kept(Following(Calls(), matches), chosen)
+        done = run(open_reading(files, ports), kept, quiet=True, progress=True)
+        if done == EXIT_INTERRUPTED:
+            return done
         return save_calls(files, ports, saved, kept.calls, handshake=handshake, quiet=quiet)
     reading = open_reading(files, ports)
     with Output(output, files) as out:
@@ -157,33 +159,29 @@ def command(
 
         is_stream = reading.capture.bytes_total is None and sort is None
         calls = Calls(late_ns=_STREAM_LATE_NS if is_stream else None)
-        key = _SORTS[sort] if sort else None
-        sink = _Shown(calls, view, out, chosen, matches=matches, sort=key, show_secrets=show_secrets)
+        following = Following(calls, matches, show_secrets=show_secrets)
+        sink = _Shown(following, view, out, chosen, sort=_SORTS[sort] if sort else None)
         done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
     if not quiet:
-        tell_counts(calls.counts)
+        tell_counts(following.counts)
     return done
 
 
 class _Kept:
     """Keeps the calls that are chosen."""
 
-    def __init__(self, chosen: Callable[[CallRecord], bool], matches: CallFilter) -> None:
-        self._matches = matches
+    def __init__(self, following: Following, chosen: Callable[[CallRecord], bool]) -> None:
         self.calls: list[CallRecord] = []
-        self._calls = Calls()
+        self._following = following
         self._chosen = chosen
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
-        for event in events:
-            hot = hot_of(event)
-            self._matches.learn(event, hot)
-            self.calls += filter(self._chosen, self._calls.feed(event, hot))
+        self.calls += filter(self._chosen, self._following.feed(events))
 
     def finish(self) -> None:
         """Learn that no more come."""
-        self.calls += filter(self._chosen, self._calls.finish())
+        self.calls += filter(self._chosen, self._following.finish())
 
 
 class _Shown:
@@ -191,38 +189,29 @@ class _Shown:
 
     def __init__(
         self,
-        calls: Calls,
+        following: Following,
         view: CallView,
         output: Output,
         chosen: Callable[[CallRecord], bool],
         *,
-        matches: CallFilter,
         sort: Callable[[RpcFields], float] | None,
-        show_secrets: bool,
     ) -> None:
-        self._calls = calls
+        self._following = following
         self._view = view
         self._output = output
         self._chosen = chosen
-        self._matches = matches
         self._sort = sort
-        self._show_secrets = show_secrets
         self._kept: list[CallRecord] = []
         self._left_out = 0
         self._has_head = False
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
-        calls: list[CallRecord] = []
-        for event in events:
-            hot = hot_of(event, self._show_secrets)
-            self._matches.learn(event, hot)
-            calls += self._calls.feed(event, hot)
-        self._take(calls)
+        self._take(self._following.feed(events))
 
     def finish(self) -> None:
         """Write what is left."""
-        self._take(self._calls.finish())
+        self._take(self._following.finish())
         if self._sort is not None:
             self._cut(self._sort)
             self._write(self._kept)

@@ -7,13 +7,13 @@ import click
 from dissector.amqp import AmqpEvent
 from dissector.cli.counts import tell_counts
 from dissector.cli.filtering import CallFilter, filter_option
+from dissector.cli.following import Following
 from dissector.cli.options import CONTEXT, capture_options, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.fields import CallRecord
 from dissector.reading import Reading
 from dissector.rpc import Calls
-from dissector.rpc.hot import hot_of
 from dissector.rpc.statistics import GROUPS, Statistics
 from dissector.views.statistics import statistics_csv, statistics_jsonl, statistics_table
 
@@ -66,44 +66,39 @@ def command(
     expression: str | None,
 ) -> int:
     """Show statistics of requests: count, rate, errors, timeouts, latency, of it queue wait and service."""
-    chosen = CallFilter(expression, show_secrets=show_secrets)
+    following = Following(Calls(), CallFilter(expression, show_secrets=show_secrets))
     reading = open_reading(files, ports)
     with Output(output, files) as out:
-        sink = _Counted(reading, Statistics(by), chosen)
+        sink = _Counted(reading, Statistics(by), following)
         done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
         out.write(_FORMATS[format_](sink.statistics.finish(sink.seconds)))
     if not quiet:
-        tell_counts(sink.calls.counts)
+        tell_counts(following.counts)
     return done
 
 
 class _Counted:
     """Counts the calls of a reading."""
 
-    def __init__(self, reading: Reading, statistics: Statistics, chosen: CallFilter) -> None:
-        self._chosen = chosen
+    def __init__(self, reading: Reading, statistics: Statistics, following: Following) -> None:
         self.statistics = statistics
         self._reading = reading
-        self.calls = Calls()
+        self._following = following
         self._last_ns = 0
 
     def show(self, events: list[AmqpEvent]) -> None:
         """Take the next events."""
-        for event in events:
-            hot = hot_of(event)
-            self._chosen.learn(event, hot)
-            self._take(self.calls.feed(event, hot))
+        self._take(self._following.feed(events))
         if events:
             self._last_ns = max(self._last_ns, events[-1].time_ns)
 
     def finish(self) -> None:
         """Count what is left."""
-        self._take(self.calls.finish())
+        self._take(self._following.finish())
 
     def _take(self, calls: list[CallRecord]) -> None:
         for call in calls:
-            if self._chosen(call):
-                self.statistics.feed(call.rpc)
+            self.statistics.feed(call.rpc)
 
     @property
     def seconds(self) -> float | None:

@@ -11,11 +11,11 @@ from dissector.cli.filtering import EventFilter, filter_option
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
+from dissector.cli.telling import tell
 from dissector.rpc.hot import hot_of
 from dissector.rpc.records import QueueRecord
 from dissector.rpc.topology import Topology
 from dissector.views.dot import DotView
-from dissector.views.escape import escape
 from dissector.views.grid import GridStyle
 from dissector.views.owner import owner_records, owner_text
 from dissector.views.times import time_format
@@ -52,7 +52,7 @@ def _sections(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     names = list(SECTIONS) if value is None else [name.strip() for name in value.split(",")]
     for name in names:
         if name not in SECTIONS:
-            raise click.BadParameter(f"'{escape(name)}' is not one of {', '.join(SECTIONS)}")
+            raise click.BadParameter(f"'{name}' is not one of {', '.join(SECTIONS)}")
     return list(dict.fromkeys(names))
 
 
@@ -147,7 +147,7 @@ class _Seen:
 def _tell(topology: Topology, *, quiet: bool) -> None:
     if not quiet:
         for what, number in topology.left_out.items():
-            click.echo(f"osloshark: {number:,} {what} are left out: there were too many", err=True)
+            tell(f"{number:,} {what} are left out: there were too many")
 
 
 def _told(queue: str, found: list[QueueRecord]) -> int:
@@ -156,8 +156,8 @@ def _told(queue: str, found: list[QueueRecord]) -> int:
     if len(names) == 1:
         return 0
     if not names:
-        click.echo(f"osloshark: no queue of the name {escape(queue)} was seen", err=True)
+        tell(f"no queue of the name {queue} was seen")
     else:
-        some = ", ".join(map(escape, names[:_CANDIDATES])) + (" …" if len(names) > _CANDIDATES else "")
-        click.echo(f"osloshark: {len(names):,} queues have names that begin with {escape(queue)}: {some}", err=True)
+        some = ", ".join(names[:_CANDIDATES]) + (" …" if len(names) > _CANDIDATES else "")
+        tell(f"{len(names):,} queues have names that begin with {queue}: {some}")
     return _EXIT_NOT_FOUND
