@@ -2,11 +2,12 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 60
 BIN := $(VENV)/bin
 APT := tshark tcpdump rabbitmq-server iproute2 ethtool
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick check fix coverage pcaps generate generate-check screenshot clean apt
+.PHONY: help demo test test-quick robustness fuzz check fix coverage pcaps generate generate-check screenshot clean apt
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,6 +20,12 @@ test: $(VENV)/.test apt check ## Check the code and run all tests, installing wh
 
 test-quick: $(VENV)/.test ## Run the tests that need nothing but Python.
 	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns"
+
+robustness: $(VENV)/.test apt ## Damage captures in every way and tell what comes back, beside stock tshark.
+	$(BIN)/python -m tests.robustness
+
+fuzz: $(VENV)/.test ## Feed it made-up bytes, guided by coverage, for SECONDS a target (60); TARGET names one.
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
 
 check: $(VENV)/.test generate-check ## Lint, types, layers and generated files, changing nothing.
 	$(BIN)/ruff check

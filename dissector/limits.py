@@ -34,14 +34,54 @@ GZIP_PIECE_BYTES: Final = 1 << 12
 """Compressed bytes given to zlib at once. Deflate expands at most 1032 times, so no more than 4.2 MiB come
 out; 512 bytes were measured to cost 10 % more time, 1 MiB no less."""
 
+EXPANSION_RATIO: Final = 500
+"""Largest believed growth of a compressed capture, a ratio. The laboratory's were measured to grow 5 to 30 times from
+gzip and 6 to 120 from zstd's highest level, nothing but heartbeats 5 to 7 times, packets of 1,400 zeros 40 times. What
+repeats itself without end grows 1,030 times from gzip, and 30,000 from zstd."""
+
+EXPANSION_FREE_BYTES: Final = 1 << 30
+"""Size up to which that ratio is not looked at: it is read within seconds."""
+
 ZSTD_PIECE_BYTES: Final = 1 << 9
 """Compressed bytes given to zstd at once. The smallest block has 4 bytes and stands for up to 128 KiB, so no
 more than 16 MiB come out; larger pieces were measured to be no faster."""
 
 # --- net -------------------------------------------------------------------------------------------
 
-VLAN_TAGS: Final = 4
-"""802.1Q/802.1ad tags taken off one packet. Provider bridges stack two; four leaves room."""
+LINK_HEADERS: Final = 6
+"""Headers taken off between an Ethernet frame's addresses and its IP header: VLAN tags, MPLS label stacks, PPPoE,
+Ethernet in a pseudowire. Provider bridges stack two tags; a tagged frame in a pseudowire of a tagged one has four."""
+
+MPLS_LABELS: Final = 16
+"""Labels of one MPLS stack: segment routing uses up to ten."""
+
+TUNNELS: Final = 4
+"""Tunnels within each other that one TCP segment is taken out of. A tenant's tunnel in an overlay, mirrored by
+ERSPAN, makes three."""
+
+FRAGMENT_NS: Final = 5_000_000_000
+"""How long the rest of a fragmented datagram is waited for. Hosts wait 30 s or more (RFC 791, RFC 8200), but on a
+wire fragments follow each other within milliseconds, and the 16 bits of IPv4's identification come round soon: a
+short wait keeps fragments of different datagrams apart (RFC 4963)."""
+
+FRAGMENT_BYTES: Final = 4 << 20
+"""Bytes of fragments that are held, at each depth of tunnels: what Linux holds (ipfrag_high_thresh). Each fragment
+counts for 400 bytes more, so that tiny ones are bounded too."""
+
+FRAGMENTED_DATAGRAMS: Final = 4096
+"""Datagrams whose fragments are held at once, at each depth of tunnels."""
+
+DATAGRAM_FRAGMENTS: Final = 128
+"""Fragments of one datagram: the largest over a path of 576 bytes has 119. FreeBSD takes 16 or 64. A datagram in
+more is given up: each further one costs time in proportion to them."""
+
+WHOLE_DATAGRAMS: Final = 512
+"""Datagrams that were put together and are remembered, without their bytes, for fragments that were captured twice;
+at each depth of tunnels. Captures on two interfaces are seen reordered by some 64 packets."""
+
+FRAGMENTED_PACKETS: Final = 1 << 17
+"""How far back, in packets of the capture, it is known in which packets the fragments of a datagram came. Of a
+message that spans more, some hundred megabytes, the first fragments are not named. Measured to take 32 MB at most."""
 
 IPV6_EXTENSION_HEADERS: Final = 8
 """IPv6 extension headers walked in one packet (RFC 8200 names six kinds, each once)."""
@@ -60,24 +100,43 @@ Linux opens by default (tcp_rmem, 6 MiB)."""
 HELD_SEGMENTS: Final = 8192
 """Segments held behind holes in one direction of a connection; bounds the cost of many tiny ones."""
 
-HOLE_PACKETS: Final = 128
-"""Packets of the capture that may pass, after the receiver has acknowledged past a hole, before the hole
-is given up: captures are seen reordered by some 64 packets where two interfaces are merged."""
+HELD_TOTAL_BYTES: Final = 256 << 20
+"""The same over all connections; where it is more, the holes that were found first are given up first."""
 
-HOLE_ACKED_NS: Final = 2_000_000_000
-"""The same in time, for quiet captures."""
+HOLE_PACKETS: Final = 1024
+"""Packets of the capture that must pass before a hole is given up, and after the first segment of a connection that
+was open already, for such as precede it. Where two interfaces are merged, captures are seen reordered by some 64
+packets; what a sender repeats comes later. A busy broker passes a thousand in 20 ms."""
+
+HOLE_ACKED_NS: Final = 50_000_000
+"""Time that must pass as well, where the receiver has acknowledged what is in the hole: it will not be sent again."""
 
 HOLE_NS: Final = 10_000_000_000
-"""Time after which a hole is given up where no acknowledgment is seen at all (one direction captured): a
-sender would have retransmitted several times."""
+"""The same where no acknowledgment is seen (one direction captured): a sender would have repeated it several times."""
 
-BEHIND_BYTES: Final = 64 << 20
-"""How far behind the expected sequence number a segment may be to be taken for a retransmission; no receive
-window of a broker's connection is that large. Beyond, another connection has taken the ports unseen."""
+HOLE_LIVE_NS: Final = 2_000_000_000
+"""Time after which a hole that was acknowledged is given up, and a connection that was open already begins, however
+few packets have passed, where someone waits for what comes."""
+
+CLOCK_STEP_NS: Final = 1_000_000_000
+"""Most that the time between two packets counts for these: a clock that is set, or a machine that slept, shall not
+end every wait at once."""
+
+WINDOW_BYTES: Final = 4 << 20
+"""How far from the expected sequence number a segment may be to belong to the stream, as `HELD_BYTES`. Beyond, another
+connection has taken the ports unseen, or the capture has paused."""
+
+AFTER_END_BYTES: Final = 64 << 10
+"""The same ahead of a stream that has ended, if its FIN or RST was sent by another: the next connection on the ports
+may begin not far from there, for Linux lets the numbers of new ones grow by 16 MB/s."""
 
 OVERLAP_BYTES: Final = 2048
 """Bytes of each direction kept after they were delivered, to tell whether a retransmission says the same:
 one segment of the usual size."""
+
+OVERLAP_PACKETS: Final = 1 << 15
+"""How long, in packets of the capture: what is repeated later is not compared, to no harm. 67 MB at most; a busy broker
+passes so many in half a second."""
 
 # --- amqp: payloads ----------------------------------------------------------------------------------
 
@@ -95,6 +154,17 @@ PROPERTIES_MEMO_ENTRIES: Final = 1024
 PROPERTIES_MEMO_BYTES: Final = 256
 """Longest property list on the wire that is kept: oslo.messaging's have 36 to 50 bytes, with the broker's
 added headers some 100. 1024 lists full of the costliest values were measured to take 5 MB."""
+
+SHARED_VALUES: Final = 1024
+"""Values of connections (their properties, users, virtual hosts) that are remembered to be shared by others. Where
+there are more, as each has a name of its own, those are forgotten and kept once more, to no harm."""
+
+SHARED_BYTES: Final = 4096
+"""Longest of these, as JSON, and largest properties of a client or a broker that are kept with its connection: a
+broker's have some 700, a client's some 400."""
+
+USER_CHARS: Final = 255
+"""Longest name of a user that is kept, in characters; of longer ones the beginning."""
 
 # --- oslo ------------------------------------------------------------------------------------------
 
@@ -133,9 +203,19 @@ RESYNC_FRAME_BYTES: Final = 1 << 20
 """Largest method or content header frame that is waited for, and largest frame of any kind that is believed while
 the beginning of a frame is being looked for."""
 
+RESYNC_DECODED_BYTES: Final = 4 << 20
+"""Bytes that may be decoded to see whether they are the method or header frame that is looked for, and"""
+
+RESYNC_DECODED_RATIO: Final = 8
+"""so many more for each byte looked at. True frames need one; hostile bytes can make each candidate decode up to the
+last byte, and this keeps the time in proportion."""
+
 BODY_BYTES: Final = 256 << 20
 """Largest body that is put together; of a larger one only the size is told. RabbitMQ's own max_message_size was
 512 MiB at its largest and is 16 MiB by default since 4.0."""
+
+UNFINISHED_BYTES: Final = 1 << 30
+"""Bytes of frames and messages that are not whole yet, over all connections; beyond, the largest are given up."""
 
 CHANNELS: Final = 4096
 """Channels of one connection whose state is kept; RabbitMQ's channel_max is 2,047 unless configured."""
@@ -146,8 +226,15 @@ UNSETTLED: Final = 10_000
 CONSUMERS: Final = 10_000
 """Consumers of one channel whose queue is remembered; the oldest are forgotten."""
 
+EARLY_ANSWERS: Final = 16
+"""Answers of one channel that are remembered because they were captured before what they answer; clients wait for
+most."""
+
 ORDERED_EVENTS: Final = 50_000
 """Events that wait, so that they come in the order of their packets, for what is held behind a hole."""
+
+ORDERED_BYTES: Final = 256 << 20
+"""The bodies of the messages among them."""
 
 # --- views -----------------------------------------------------------------------------------------
 
@@ -170,7 +257,7 @@ kept for them counted: 160 MB."""
 
 CLOSED_IDS: Final = 200_000
 """Ids of requests that were given out, two a call, so that what still comes of them is not taken for a new one;
-some 200 bytes each."""
+some 200 bytes each. The oldest are forgotten without a word: of one of 100,000 calls ago nothing comes any more."""
 
 VOID_APPOINTMENTS: Final = 10_000
 """Times at which requests were to be looked at again that may be void before they are cleared away."""
@@ -182,10 +269,12 @@ DECLARED_QUEUES: Final = 50_000
 """Queue names by which topic and server are told apart."""
 
 REPLY_QUEUES: Final = 1 << 17
-"""Reply queues of which is remembered who takes from them: one a process that calls."""
+"""Reply queues of which is remembered who takes from them: one a process that calls. Where one was forgotten, no more
+is said of its replies than where nothing was seen of it."""
 
 HOLES: Final = 4_096
-"""Holes of the capture that are remembered, for they may hide an answer. The oldest are put together into one."""
+"""Holes of the capture that are remembered, for they may hide an answer. The oldest are put together into one, which
+accuses nobody wrongly: only more calls are called pending, or lost in a gap."""
 
 SENT_NS: Final = 1_000_000_000
 """How long a cast, fanout or notification is kept after its first delivery, for its other deliveries and acks."""
@@ -208,7 +297,11 @@ SORTED_CALLS: Final = 100_000
 """Calls that are kept to be sorted; of more, those that would stand first. About 2 kB each."""
 
 STATISTICS_KEYS: Final = 10_000
-"""Distinct names that statistics tell apart (methods, say); what comes after is counted together."""
+"""Distinct names that statistics tell apart (methods, say); what comes after is counted together, as ``(other)``."""
+
+NAME_CHARS: Final = 512
+"""Longest method, namespace, id or other name of a message that is kept while calls are followed, in characters; longer
+ones are cut, and a digest of the whole stands at their end. OpenStack's have up to some hundred."""
 
 # --- filter ----------------------------------------------------------------------------------------
 
@@ -223,7 +316,8 @@ ADDRESS_CHARS: Final = 45
 """Longest text that is read as an IP address: an IPv6 address that ends as an IPv4 one (INET6_ADDRSTRLEN)."""
 
 ADDRESS_CACHE_ENTRIES: Final = 4_096
-"""Addresses whose number is remembered when a filter compares them; a cloud's control plane has hundreds."""
+"""Addresses whose text is remembered, and whose number when a filter compares them; a cloud's control plane has
+hundreds. They are made anew where there are more, to no harm."""
 
 # --- rpc, topology and agents ------------------------------------------------------------------------
 
@@ -288,3 +382,10 @@ TRACED_MESSAGES: Final = 10_000
 
 OPENING_PACKETS: Final = 256
 """Packets of a connection's opening that are remembered, for ``--handshake``; clients need some twenty."""
+
+SCRUBBED_RANGES: Final = 1 << 24
+"""Stretches of packets of which ``--scrub`` knows what they hold: one a packet and two more for each secret in it.
+25 bytes each; what comes after is overwritten as a whole."""
+
+SCRUBBED_DIRECTIONS: Final = 4096
+"""Directions of connections whose last `OVERLAP_BYTES` are remembered while they are written, twice: 16 MiB."""

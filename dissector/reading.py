@@ -1,15 +1,15 @@
 """One run over captures, from packets to AMQP events, and how complete it was."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from os import PathLike
 
 import msgspec
 
-from dissector.amqp import AmqpCounts, AmqpEvent, Dissection
+from dissector import limits
+from dissector.amqp import AmqpCounts, AmqpEvent, Dissection, Message
 from dissector.amqp.constants import PORT
 from dissector.capture import Capture, link_type_name, open_capture
-from dissector.net import StreamCounts, Streams
-from dissector.ordering import InOrder
+from dissector.net import StreamCounts, StreamEvent, Streams
 
 DEFAULT_PORTS = (PORT,)
 """The broker's TCP ports, unless others are given (IANA: amqp)."""
@@ -49,11 +49,18 @@ class Completeness(msgspec.Struct, frozen=True):
             (_count(self.kernel_drops or 0, "packet") + " dropped by the capturing system", self.kernel_drops),
             (_count(self.truncated_packets, "packet") + " cut by the snap length", self.truncated_packets),
             (_count(ip.fragments, "IP fragment") + " not put together", ip.fragments),
+            (_count(ip.contradictions, "datagram") + " whose IP fragments contradict each other", ip.contradictions),
+            (_count(ip.too_deep, "packet") + f" in more than {limits.TUNNELS} tunnels", ip.too_deep),
             (_count(ip.malformed, "packet") + " with broken headers", ip.malformed),
             (f"{_count(amqp.gaps, 'gap')} of {_count(amqp.missing_bytes, 'byte')}", amqp.gaps),
             (_count(amqp.skipped_bytes, "byte") + " undecoded", amqp.skipped_bytes),
             (f"{_count(amqp.malformed, 'place')} with what is no whole message", amqp.malformed),
             (_count(self.streams.evicted, "connection") + " too many at once", self.streams.evicted),
+            (_count(amqp.untimely, "event") + " out of order, as too many waited", amqp.untimely),
+            (_count(amqp.large_properties, "connection") + " with properties too large", amqp.large_properties),
+            (_count(amqp.unknown_channels, "frame") + " on too many channels at once", amqp.unknown_channels),
+            (_count(amqp.forgotten_consumers, "consumer") + " too many at once", amqp.forgotten_consumers),
+            (_count(amqp.forgotten_messages, "message") + " too many unsettled at once", amqp.forgotten_messages),
         ]
         parts += [
             (f"{_count(packets, 'packet')} of link type {link_type_name(kind)}, which osloshark cannot read", packets)
@@ -76,9 +83,8 @@ class Reading:
         """When the first packet was captured, nanoseconds since the epoch; 0 before it is read."""
         self.is_waiting = False
         """Whether packets are being waited for: then an interrupt leaves nothing half done."""
-        self._streams = Streams(ports)
+        self._streams = Streams(ports, is_live=self.capture.bytes_total is None)
         self._dissection = Dissection()
-        self._in_order = InOrder()
 
     def __iter__(self) -> Iterator[AmqpEvent]:
         """Give the events in the order of their packets."""
@@ -96,13 +102,19 @@ class Reading:
                 break
             if not self.first_time_ns and len(batch):
                 self.first_time_ns = int(batch.time_ns[0])
-            events = self._dissection.feed(self._streams.feed(batch))
-            yield self._in_order.feed(events, self._streams.oldest_held)
+            yield self._dissect(self._streams.feed(batch))
         yield self.finish()
 
     def finish(self) -> list[AmqpEvent]:
         """Give what was held back for packets that do not come; for who stops early. Empty when called again."""
-        return self._in_order.feed(self._dissection.feed(self._streams.finish()), None)
+        return self._dissect(self._streams.finish())
+
+    def _dissect(self, stream_events: Iterable[StreamEvent]) -> list[AmqpEvent]:
+        events = self._dissection.feed(stream_events, self._streams.oldest_held)
+        for event in events:
+            if isinstance(event, Message):
+                event.numbers = self._streams.with_fragments(event.numbers)
+        return events
 
     def close(self) -> None:
         """Close the captures."""

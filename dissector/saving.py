@@ -1,6 +1,6 @@
 """Writes the packets of chosen messages into a capture of their own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Final
 
@@ -15,6 +15,10 @@ from dissector.net import Connection, packets_of_syn
 _LATER: Final = frozenset({"basic.ack", "basic.nack", "basic.reject", "heartbeat", "gap", "end"})
 """What goes on while a connection is used. All else opens it: the meaning of its messages (vhost and user, channels,
 consumers and their queues) depends on it, and without holes in between it can be read in its order."""
+
+
+Change = Callable[[PacketBatch, list[int]], PacketBatch]
+"""Makes packets of a batch, given by their indexes, into what is to be written of them."""
 
 
 class Selection:
@@ -45,24 +49,34 @@ class Selection:
         """Take a message's packets."""
         self.messages += 1
         self._numbers.update(message.numbers)
-        if self._handshake:
-            tcp = message.connection.tcp
-            self._connections[tcp.stream] = tcp
+        tcp = message.connection.tcp
+        self._connections[tcp.stream] = tcp
 
-    def save(self, captures: Sequence[str | PathLike[str]], file: Writable) -> int:
-        """Write the packets to a file as pcapng; give how many. The captures are those of the reading."""
+    @property
+    def streams(self) -> set[int]:
+        """The connections (``tcp.stream``) of the chosen messages."""
+        return set(self._connections)
+
+    def packets(self) -> set[int]:
+        """Give the numbers of the packets of the chosen messages, and of the openings; the first SYN is not in it."""
         wanted = set(self._numbers)
-        before: dict[Connection, int] = {}
-        for stream, tcp in self._connections.items():
-            opening = self._openings.get(stream)
-            if opening:
-                wanted.update(opening)
-                before[tcp] = opening[0]
+        for stream in self._connections:
+            wanted.update(self._openings.get(stream, ()))
+        return wanted
+
+    def save(self, captures: Sequence[str | PathLike[str]], file: Writable, change: Change | None = None) -> int:
+        """Write the packets to a file as pcapng; give how many. The captures are those of the reading.
+
+        ``change`` is asked for the packets as they are to be written.
+        """
+        openings = ((tcp, self._openings.get(stream)) for stream, tcp in self._connections.items())
+        before = {tcp: opening[0] for tcp, opening in openings if opening}
         writer = PcapngWriter(file)
-        numbers = np.array(sorted(wanted), np.int64)
+        numbers = np.array(sorted(self.packets()), np.int64)
         with open_capture(captures) as capture:
             for batch in capture:
-                writer.write(batch, _indexes(batch, numbers, before))
+                indexes = _indexes(batch, numbers, before)
+                writer.write(batch if change is None else change(batch, indexes), indexes)
         return writer.packets
 
 

@@ -1,6 +1,7 @@
 """Byte streams in; AMQP 0-9-1 messages, events and broken bytes out."""
 
-from dissector.amqp.dissection import AmqpCounts, Dissection
+from dissector.amqp.counts import AmqpCounts
+from dissector.amqp.dissection import Dissection
 from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message
 
 __all__ = ["AmqpConnection", "AmqpCounts", "AmqpEvent", "Dissection", "Event", "Message"]

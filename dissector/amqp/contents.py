@@ -5,6 +5,7 @@ those of other channels, and heartbeats, may stand among them.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from dissector import limits
 from dissector.amqp._methods import Method, Properties
@@ -14,6 +15,7 @@ from dissector.amqp.constants import (
     FRAME_HEADER_BYTES,
     FRAME_HEARTBEAT,
     FRAME_METHOD,
+    FRAME_OVERHEAD_BYTES,
 )
 from dissector.amqp.events import LEGS, AmqpConnection, AmqpEvent, ContentMethod, Event, Message
 from dissector.amqp.frames import EMPTY, FOREIGN, LOST, PROTOCOL, Frame, Note, Run
@@ -22,17 +24,32 @@ from dissector.amqp.methods import decode_method
 from dissector.amqp.properties import decode_content_header
 from dissector.net import Malformed
 
-Ordered = tuple[int, AmqpEvent]
-"""An event behind the packet with which it came out; events are merged by it."""
+_NOTHING: Final[list[AmqpEvent]] = []
+"""Stands for what was found where nothing is looked for; it stays empty."""
+_MAY_BE_ANOTHER: Final = "and what comes after may be of another message"
 
 
 class _Content:
     """A message whose frames are still coming."""
 
-    __slots__ = ("begin", "body_size", "have", "method", "numbers", "pieces", "properties", "stop")
+    __slots__ = (
+        "begin",
+        "body_size",
+        "have",
+        "method",
+        "numbers",
+        "overhead",
+        "pieces",
+        "properties",
+        "stop",
+        "unseen",
+        "unseen_because",
+    )
 
     def __init__(self, method: ContentMethod, begin: int, stop: int) -> None:
         self.method = method
+        self.overhead = stop - begin
+        """Bytes of its method and header frames."""
         self.begin, self.stop = begin, stop
         """The stretch of the current run that holds its last frames in one piece."""
         self.numbers: list[int] = []
@@ -41,6 +58,9 @@ class _Content:
         self.body_size = 0
         self.have = 0
         self.pieces: list[bytes] = []
+        self.unseen = 0
+        """Bytes since its method in which there may have been frames that were not seen (`frames.Note`)."""
+        self.unseen_because = ""
 
     def extend(self, run: Run, start: int, end: int) -> None:
         """Count a frame in, whose payload is ``start`` to ``end`` in the run."""
@@ -68,21 +88,25 @@ class _Content:
 class ContentReader:
     """Puts the messages of one direction together."""
 
+    __slots__ = ("_found", "_mixes", "_open", "_orphans", "_run", "connection", "from_client", "held_bytes")
+
     def __init__(self, connection: AmqpConnection, from_client: bool) -> None:
         self.connection = connection
         self.from_client = from_client
+        self.held_bytes = 0
+        """Bytes of bodies that are not whole yet."""
         self._open: dict[int, _Content] = {}
-        self._orphans: set[int] = set()
-        """Channels where content came without its method, told once."""
+        self._mixes = False
+        """Whether frames of one channel were seen within a message of another."""
+        self._orphans: dict[int, None] = {}
+        """Channels where content came without its method, told once. (An empty set would take three times the room.)"""
         self._run = EMPTY
-        self._floor = 0
-        """The packet before which nothing of the run could be read (`Run.released`, `Note.released`)."""
-        self._found: list[Ordered] = []
+        self._found = _NOTHING
 
-    def feed(self, run: Run, frames: list[Frame]) -> list[Ordered]:
+    def feed(self, run: Run, frames: list[Frame]) -> list[AmqpEvent]:
         """Take the next frames; give methods, messages and what is wrong, in stream order."""
-        self._run, self._floor = run, run.released
-        found: list[Ordered] = []
+        self._run = run
+        found: list[AmqpEvent] = []
         self._found = found
         for kind, channel, start, end in frames:
             if kind == FRAME_METHOD:
@@ -102,25 +126,47 @@ class ContentReader:
         for content in self._open.values():
             content.settle(run)
         self._run = EMPTY
+        self._found = _NOTHING
         return found
 
-    def gap(self, number: int, time_ns: int, reason: str) -> list[Ordered]:
-        """Learn, with packet ``number``, that bytes are missing: what was coming is told with what is known of it."""
-        tcp = self.connection.tcp
-        found: list[Ordered] = [
-            (number, Malformed("amqp", tcp, self.from_client, number, time_ns, None, f"{content.known()}: {reason}"))
-            for content in self._open.values()
-        ]
-        self._open.clear()
+    def cut(self, channel: int, number: int, time_ns: int, reason: str) -> list[AmqpEvent]:
+        """Learn, with packet ``number``, that a frame of a channel is not whole: what was coming there is told."""
+        content = self._close(channel)
+        return [] if content is None else [self._broken_off(content, number, time_ns, reason)]
+
+    def end(self, number: int, time_ns: int, reason: str) -> list[AmqpEvent]:
+        """Learn, with packet ``number``, that no more comes: what was coming is told with what is known of it.
+
+        It is not forgotten: a RST or a FIN may prove not to be the end.
+        """
         self._orphans.clear()
+        return [self._broken_off(content, number, time_ns, reason) for content in self._open.values()]
+
+    def drop(self, number: int, time_ns: int, reason: str) -> list[AmqpEvent]:
+        """Forget, with packet ``number``, what was coming; it is told with what is known of it."""
+        found = self.end(number, time_ns, reason)
+        self._open.clear()
+        self.held_bytes = 0
         return found
+
+    def _broken_off(self, content: _Content, number: int, time_ns: int, reason: str) -> AmqpEvent:
+        text = f"{content.known()}: {reason}"
+        return Malformed("amqp", self.connection.tcp, self.from_client, number, time_ns, None, text)
+
+    def _close(self, channel: int) -> _Content | None:
+        """Take the message that is coming on a channel out of those that are; None where there is none."""
+        content = self._open.pop(channel, None)
+        if content is not None and content.pieces:
+            self.held_bytes -= content.have
+        if not self._open:
+            self._open.clear()  # gives the room of those that were in it back
+        return content
 
     # -- frames ----------------------------------------------------------------------------------------
 
     def _method(self, channel: int, start: int, end: int) -> None:
-        unfinished = self._open.pop(channel, None)
-        if unfinished is not None:
-            self._malformed(end, None, f"{unfinished.known()}: another method came before its end")
+        if channel in self._open and (unfinished := self._close(channel)) is not None:
+            self._unfinished(unfinished, end, "another method came before its end")
         try:
             method = decode_method(self._run.data, start, end)
         except MalformedPayload:
@@ -129,7 +175,9 @@ class ContentReader:
         if not isinstance(method, ContentMethod):
             self._event(end, channel, method.NAME, method)
         elif len(self._open) < limits.CHANNELS:
-            self._orphans.discard(channel)
+            if self._open and not self._mixes:
+                self._mixes = any(not content.unseen for content in self._open.values())
+            self._orphans.pop(channel, None)
             self._open[channel] = _Content(method, start - FRAME_HEADER_BYTES, end + 1)
         else:
             self._malformed(
@@ -138,18 +186,29 @@ class ContentReader:
 
     def _header(self, channel: int, start: int, end: int) -> None:
         content = self._open.get(channel)
-        if content is None or content.properties is not None:
+        if content is not None and content.properties is not None:
+            # The method of another message is missing.
+            self._close(channel)
+            self._unfinished(content, end, "another header came before its end")
+            content = None
+        if content is None:
             self._orphan(channel, end, "header")
             return
         try:
             content.body_size, content.properties = decode_content_header(self._run.data, start, end)
         except MalformedPayload:
-            del self._open[channel]
+            self._close(channel)
             self._undecodable(decode_content_header, start, end)
             return
+        size = end - start + FRAME_OVERHEAD_BYTES
+        if self._may_be_another(content, size):
+            self._close(channel)
+            self._malformed(end, None, f"{content.known()}: {content.unseen_because}, {_MAY_BE_ANOTHER}")
+            return
+        content.overhead += size
         content.extend(self._run, start, end)
         if content.body_size == 0:
-            self._complete(channel, content, end)
+            self._complete(channel, content, start, end)
 
     def _body(self, channel: int, start: int, end: int) -> None:
         content = self._open.get(channel)
@@ -161,15 +220,15 @@ class ContentReader:
         if content.body_size <= limits.BODY_BYTES:
             content.extend(self._run, start, end)
             content.pieces.append(self._run.data[start:end])
+            self.held_bytes += end - start
         content.have += end - start
         if content.have >= content.body_size:
-            self._complete(channel, content, end)
+            self._complete(channel, content, start, end)
 
     def _lost(self, note: Note, start: int) -> None:
-        self._floor = max(self._floor, note.released)
         for content in self._open.values():
-            self._malformed(start, None, f"{content.known()}: {note.reason}")
-        self._open.clear()
+            content.unseen += note.unseen
+            content.unseen_because = note.reason
         self._orphans.clear()
         if note.passed_over:
             self._malformed(start, None, f"{note.reason}: {note.passed_over} bytes passed over")
@@ -177,15 +236,28 @@ class ContentReader:
     def _orphan(self, channel: int, end: int, what: str) -> None:
         """Tell, once until the next content of the channel, of content whose method was not seen."""
         if channel not in self._orphans and len(self._orphans) < limits.CHANNELS:
-            self._orphans.add(channel)
+            self._orphans[channel] = None
             self._malformed(end, None, f"content {what} without its method on channel {channel}")
+
+    def _unfinished(self, content: _Content, end: int, reason: str) -> None:
+        self._malformed(end, None, f"{content.known()}: {content.unseen_because or reason}")
+
+    def _may_be_another(self, content: _Content, size: int) -> bool:
+        """Tell whether a frame of ``size`` bytes may belong to another message than the one that waits for it, for
+        holes may hide the rest of that and the beginning of another as long. Where connections were seen to
+        mix the messages of several channels, holes hide theirs.
+        """
+        return content.unseen >= content.overhead + size and not self._mixes
 
     # -- events ----------------------------------------------------------------------------------------
 
-    def _complete(self, channel: int, content: _Content, end: int) -> None:
+    def _complete(self, channel: int, content: _Content, start: int, end: int) -> None:
         """Make the message whose last frame's payload ends at ``end``."""
-        del self._open[channel]
+        self._close(channel)
         run = self._run
+        if self._may_be_another(content, end - start + FRAME_OVERHEAD_BYTES):
+            self._malformed(end, None, f"{content.known()}: {content.unseen_because}, {_MAY_BE_ANOTHER}")
+            return
         if content.have != content.body_size:
             self._malformed(end, None, f"{content.known()}: a body frame goes beyond its end")
             return
@@ -211,7 +283,7 @@ class ContentReader:
             content.properties,
             content.pieces[0] if len(content.pieces) == 1 else b"".join(content.pieces),
         )
-        self._found.append((max(number, self._floor), message))
+        self._found.append(message)
 
     def _event(
         self, at: int, channel: int, name: str, method: Method | None = None, *, detail: str | None = None
@@ -219,7 +291,7 @@ class ContentReader:
         packet = self._run.at(at)
         number, time_ns = self._run.completed[packet], self._run.times_ns[packet]
         event = Event(self.connection, self.from_client, number, time_ns, channel, name, method, detail)
-        self._found.append((max(number, self._floor), event))
+        self._found.append(event)
 
     def _undecodable(self, decode: Callable[[bytes, int, int], object], start: int, end: int) -> None:
         """Tell what is wrong with a payload. A decoder that runs past its end meets what stands behind it in the
@@ -235,4 +307,4 @@ class ContentReader:
         packet = self._run.at(at)
         number, time_ns = self._run.completed[packet], self._run.times_ns[packet]
         problem = Malformed("amqp", self.connection.tcp, self.from_client, number, time_ns, offset, reason)
-        self._found.append((max(number, self._floor), problem))
+        self._found.append(problem)

@@ -1,55 +1,53 @@
 """From the byte streams of all connections to messages and events, in the order of their packets."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
-from operator import itemgetter
 
-import msgspec
-
+from dissector import limits
 from dissector.amqp.connection import ConnectionState
 from dissector.amqp.constants import FRAME_TYPES
-from dissector.amqp.contents import ContentReader, Ordered
-from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message
+from dissector.amqp.contents import ContentReader
+from dissector.amqp.counts import AmqpCounts
+from dissector.amqp.events import GAP_OF_UNKNOWN_SIZE, AmqpConnection, AmqpEvent, Event, Message
 from dissector.amqp.frames import FrameReader
+from dissector.amqp.ordering import Entry, InOrder
+from dissector.bounded import remember
 from dissector.net import Connection, Malformed, StreamData, StreamEnd, StreamEvent, StreamGap
-
-
-class AmqpCounts(msgspec.Struct):
-    """How complete the AMQP decode was."""
-
-    frames: int = 0
-    """AMQP frames that were read."""
-    messages: int = 0
-    gaps: int = 0
-    """Holes in streams."""
-    missing_bytes: int = 0
-    """Bytes in holes whose size is known."""
-    skipped_bytes: int = 0
-    """Bytes that are in the capture and belong to no frame that could be read."""
-    malformed: int = 0
 
 
 class _Direction:
     """One direction of a connection."""
 
-    __slots__ = ("contents", "ended", "frames")
+    __slots__ = ("contents", "ended", "frames", "unfinished")
 
     def __init__(self, connection: AmqpConnection, from_client: bool) -> None:
         self.frames = FrameReader()
         self.contents = ContentReader(connection, from_client)
         self.ended = False
+        self.unfinished = 0
+        """Bytes of no whole frame that were counted as skipped at its end."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of frames and messages that are not whole yet."""
+        return self.frames.held_bytes + self.contents.held_bytes
 
 
 class _Conversation:
     """Both directions of a connection and what they let one know."""
 
-    __slots__ = ("broker", "client", "found", "state")
+    __slots__ = ("broker", "client", "state")
 
-    def __init__(self, tcp: Connection) -> None:
+    def __init__(self, tcp: Connection, counts: AmqpCounts) -> None:
         connection = AmqpConnection(tcp)
         self.client = _Direction(connection, True)
         self.broker = _Direction(connection, False)
-        self.state = ConnectionState(connection)
-        self.found: list[Ordered] = []
+        self.state = ConnectionState(connection, counts)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of frames and messages that are not whole yet."""
+        return self.client.held_bytes + self.broker.held_bytes
 
 
 class Dissection:
@@ -62,78 +60,141 @@ class Dissection:
     def __init__(self) -> None:
         self.counts = AmqpCounts()
         self._conversations: dict[int, _Conversation] = {}
+        self._closed: OrderedDict[int, _Conversation] = OrderedDict()
+        """Those of which both directions have ended, the first ended first: bytes may come all the same."""
+        self._searching: dict[FrameReader, None] = {}
+        """Those that hold frames which are not proven yet."""
+        self._found: list[Entry] = []
+        self._serial = 0
+        self._in_order = InOrder()
+        self._held_bytes = 0
 
-    def feed(self, events: Iterable[StreamEvent]) -> list[AmqpEvent]:
-        """Take the stream events of a batch; give messages, events and what is malformed."""
-        touched: dict[int, _Conversation] = {}
-        over: list[_Conversation] = []
+    def feed(self, events: Iterable[StreamEvent], oldest_held: int | None = None) -> list[AmqpEvent]:
+        """Take the stream events of a batch; give messages, events and what is malformed.
+
+        ``oldest_held`` is `dissector.net.Streams.oldest_held` after that batch: events wait for what is held there.
+        """
         for event in events:
             stream = event.connection.stream
-            conversation = self._conversations.get(stream)
+            conversation = self._conversations.get(stream) or self._closed.get(stream)
             if conversation is None:
-                conversation = _Conversation(event.connection)
-                if isinstance(event, Malformed):
+                conversation = _Conversation(event.connection, self.counts)
+                if not isinstance(event, Malformed):
                     # Of a connection that is over, or that has not begun, there is nothing to remember.
-                    conversation.found.append((event.number, event))
-                    over.append(conversation)
-                    continue
-                self._conversations[stream] = conversation
-            touched[stream] = conversation
+                    self._conversations[stream] = conversation
             self._take(conversation, event)
-            if conversation.client.ended and conversation.broker.ended:
-                over.append(conversation)
-                del self._conversations[stream], touched[stream]
-        ordered: list[Ordered] = []
-        # Where several have something at one packet, the older connection comes first.
-        for conversation in sorted((*over, *touched.values()), key=_stream):
-            conversation.found.sort(key=itemgetter(0))
-            feed = conversation.state.feed
-            ordered += [entry for entry in conversation.found if feed(entry[1])]
-            conversation.found.clear()
-        ordered.sort(key=itemgetter(0))
-        self.counts.messages += sum(isinstance(item, Message) for _, item in ordered)
-        self.counts.malformed += sum(isinstance(item, Malformed) for _, item in ordered)
-        return [item for _, item in ordered]
+            if isinstance(event, StreamEnd):
+                self._ended(stream, conversation)
+        held = [oldest for reader in self._searching if (oldest := reader.oldest_held) is not None]
+        if oldest_held is not None:
+            held.append(oldest_held)
+        entries = self._in_order.feed(self._found, min(held, default=None))
+        self._found = []
+        self.counts.untimely = self._in_order.untimely
+        found = [entry.event for entry in entries if entry.state.feed(entry.event)]
+        self.counts.messages += sum(isinstance(event, Message) for event in found)
+        self.counts.malformed += sum(isinstance(event, Malformed) for event in found)
+        return found
+
+    def _tell(self, conversation: _Conversation, events: Iterable[AmqpEvent]) -> None:
+        stream, state = _stream(conversation), conversation.state
+        for event in events:
+            self._serial += 1
+            self._found.append(Entry(event.number, stream, not event.from_client, self._serial, event, state))
 
     def _take(self, conversation: _Conversation, event: StreamEvent) -> None:
         if isinstance(event, Malformed):
-            conversation.found.append((event.number, event))
+            self._tell(conversation, (event,))
             return
         direction = conversation.client if event.from_client else conversation.broker
-        skipped = direction.frames.skipped
+        frames = direction.frames
+        skipped, held = frames.skipped, direction.held_bytes
+        channel: int | None = None
+        if direction.ended and not isinstance(event, StreamEnd):
+            self._resumed(conversation, direction)
         if isinstance(event, StreamData):
-            direction.ended = False
-            run, frames = direction.frames.feed(event)
+            run, found = frames.feed(event)
+        elif isinstance(event, StreamGap):
+            run, found, channel = frames.gap(event.size)
         else:
-            run, frames = direction.frames.gap(event.number)
-        self.counts.skipped_bytes += direction.frames.skipped - skipped
-        if frames:
-            self.counts.frames += sum(kind in FRAME_TYPES for kind, _, _, _ in frames)
-            conversation.found += direction.contents.feed(run, frames)
-        if not isinstance(event, StreamData):
-            self._interrupted(conversation, direction, event)
-
-    def _interrupted(self, conversation: _Conversation, direction: _Direction, event: StreamGap | StreamEnd) -> None:
-        """Tell that bytes are missing or that no more come, and what that leaves unfinished."""
-        number, time_ns, from_client = event.number, event.time_ns, event.from_client
+            run, found = frames.pause()
+        self.counts.skipped_bytes += frames.skipped - skipped
+        if found:
+            self.counts.frames += sum(kind in FRAME_TYPES for kind, _, _, _ in found)
+            self._tell(conversation, direction.contents.feed(run, found))
         if isinstance(event, StreamGap):
-            self.counts.gaps += 1
-            self.counts.missing_bytes += event.size or 0
-            name, detail = "gap", "bytes are missing" if event.size is None else f"{event.size} bytes are missing"
-            reason, unread = detail, 0
+            self._gap(conversation, direction, event, channel)
+        elif isinstance(event, StreamEnd):
+            self._end(conversation, direction, event)
+        if frames.oldest_held is None or direction.ended:
+            self._searching.pop(frames, None)
         else:
-            direction.ended = True
-            name, detail = "end", event.reason
-            reason, unread = _END_REASONS.get(event.reason, "the connection ends"), direction.frames.unread()
-        conversation.found += direction.contents.gap(number, time_ns, reason)
+            self._searching[frames] = None
+        self._held_bytes += direction.held_bytes - held
+        if self._held_bytes > limits.UNFINISHED_BYTES and isinstance(event, StreamData):
+            self._make_room(event.completed[-1], event.times_ns[-1])
+
+    def _ended(self, stream: int, conversation: _Conversation) -> None:
+        """Put a connection of which both directions have ended among those that are remembered for a while."""
+        if not (conversation.client.ended and conversation.broker.ended):
+            return
+        self._conversations.pop(stream, None)
+        forgotten = remember(self._closed, stream, conversation, limits.CLOSED_CONNECTIONS)
+        if forgotten is not None:
+            self._held_bytes -= forgotten[1].held_bytes
+
+    def _resumed(self, conversation: _Conversation, direction: _Direction) -> None:
+        """Take back the end of a direction, for it was none."""
+        direction.ended = False
+        self.counts.skipped_bytes -= direction.unfinished
+        stream = _stream(conversation)
+        if self._closed.pop(stream, None) is not None:
+            self._conversations[stream] = conversation
+
+    def _make_room(self, number: int, time_ns: int) -> None:
+        """Give up the largest of what is unfinished, until it is well below the limit."""
+        all_ = [*self._conversations.values(), *self._closed.values()]
+        directions = [(each, direction) for each in all_ for direction in (each.client, each.broker)]
+        for conversation, direction in sorted(directions, key=_held, reverse=True):
+            if self._held_bytes <= limits.UNFINISHED_BYTES // 2:
+                break
+            held = direction.held_bytes
+            reason = f"over {limits.UNFINISHED_BYTES} bytes of unfinished messages"
+            self._tell(conversation, direction.contents.drop(number, time_ns, reason))
+            direction.frames.gap(0)
+            self._held_bytes += direction.held_bytes - held
+
+    def _gap(self, conversation: _Conversation, direction: _Direction, event: StreamGap, channel: int | None) -> None:
+        """Tell that bytes are missing, and what message that leaves unfinished."""
+        number, time_ns = event.number, event.time_ns
+        self.counts.gaps += 1
+        self.counts.missing_bytes += event.size or 0
+        detail = GAP_OF_UNKNOWN_SIZE if event.size is None else f"{event.size} bytes are missing"
+        if channel is not None:
+            self._tell(conversation, direction.contents.cut(channel, number, time_ns, detail))
+        told = Event(conversation.state.connection, event.from_client, number, time_ns, 0, "gap", detail=detail)
+        told.since_ns = event.since_ns
+        self._tell(conversation, (told,))
+
+    def _end(self, conversation: _Conversation, direction: _Direction, event: StreamEnd) -> None:
+        """Tell that no more bytes come, and what that leaves unfinished."""
+        number, time_ns, from_client = event.number, event.time_ns, event.from_client
+        direction.ended = True
+        direction.unfinished = direction.frames.held_bytes
+        self.counts.skipped_bytes += direction.unfinished
+        reason = _END_REASONS.get(event.reason, "the connection ends")
+        self._tell(conversation, direction.contents.end(number, time_ns, reason))
+        unread = direction.frames.unread() + direction.unfinished
         if unread:
             reason = f"{reason}: {unread} bytes before that are no whole AMQP frame"
             problem = Malformed("amqp", event.connection, from_client, number, time_ns, None, reason)
-            conversation.found.append((number, problem))
-        told = Event(conversation.state.connection, from_client, number, time_ns, 0, name, detail=detail)
-        if isinstance(event, StreamGap):
-            told.since_ns = event.since_ns
-        conversation.found.append((number, told))
+            self._tell(conversation, (problem,))
+        told = Event(conversation.state.connection, from_client, number, time_ns, 0, "end", detail=event.reason)
+        self._tell(conversation, (told,))
+
+
+def _held(entry: tuple[_Conversation, _Direction]) -> int:
+    return entry[1].held_bytes
 
 
 def _stream(conversation: _Conversation) -> int:

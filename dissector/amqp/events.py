@@ -1,6 +1,6 @@
 """What the AMQP room gives: messages, and whatever else happens on a connection."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -85,6 +85,10 @@ class Message(msgspec.Struct, gc=False):
     """Index among the messages of its connection, from 0; `Event.settled` refers to it."""
     queue: str | None = None
     """On deliver and get: the queue that it was taken from, where the basic.consume or basic.get was seen."""
+
+
+GAP_OF_UNKNOWN_SIZE: Final = "bytes are missing"
+"""``detail`` of a gap where nobody can tell how many bytes are missing: what follows may be another connection."""
 
 
 class Event(msgspec.Struct, gc=False):

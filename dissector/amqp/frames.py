@@ -1,11 +1,8 @@
 """From the bytes of one direction to AMQP frames (AMQP 0-9-1, clause 4.2.3), from wherever the bytes begin.
 
-While in step, a frame begins where the one before it ended. Out of step (the capture begins inside a frame, bytes
-are missing, or they are no frames), a beginning is looked for in two phases. A candidate is the first byte after
-a hole, or any byte after 0xCE, since every frame ends with that: no true beginning is left out. It is confirmed
-where it is a method, header or heartbeat frame that decodes without a rest, and a frame header follows it. The
-first candidate that can be confirmed is taken, and waited for, so that what is found does not depend on how the
-bytes were cut into packets.
+While in step, a frame begins where the one before it ended; so it does behind a hole within a frame whose header was
+seen, for that says where the frame ends. Out of step (the capture begins inside a frame, a hole took the header of
+one, or the bytes are no frames), a beginning is looked for: `dissector.amqp.resync`.
 """
 
 import struct
@@ -15,9 +12,8 @@ from typing import Final
 import msgspec
 
 from dissector import limits
-from dissector.amqp._methods import CONNECTION_TUNE, CONNECTION_TUNE_OK, DECODERS, BasicPublish
+from dissector.amqp._methods import CONNECTION_TUNE, CONNECTION_TUNE_OK
 from dissector.amqp.constants import (
-    CONTENT_HEADER_BYTES,
     FRAME_BODY,
     FRAME_END,
     FRAME_HEADER,
@@ -29,9 +25,7 @@ from dissector.amqp.constants import (
     FRAME_TYPES,
     PROTOCOL_HEADER,
 )
-from dissector.amqp.malformed import MalformedPayload
-from dissector.amqp.methods import decode_method
-from dissector.amqp.properties import decode_content_header
+from dissector.amqp.resync import Search
 from dissector.net import StreamData
 
 PROTOCOL: Final = 0
@@ -42,6 +36,9 @@ channel is an index into `Run.notes`."""
 FOREIGN: Final = -2
 """Kind of a ``Frame`` that is the first bytes of another protocol, which goes to the end of the stream. Its channel
 as with `LOST`."""
+
+UNKNOWN: Final = 1 << 62
+"""Bytes that were not seen, where nobody can tell how many: more than any hole has."""
 
 Frame = tuple[int, int, int, int]
 """Kind (`constants.FRAME_TYPES`, or one of the above), channel, and the payload's start and end in the run."""
@@ -74,8 +71,8 @@ class Note(msgspec.Struct, gc=False):
     """Why bytes were passed over, or which protocol it is."""
     passed_over: int
     """Bytes since the last frame, or 0 where nothing is lost but the proof had to be waited for."""
-    released: int
-    """The packet with which this was known; what follows in the run was not readable before."""
+    unseen: int
+    """Bytes since the last frame in which there may be frames that were not seen, or `UNKNOWN`."""
 
 
 class Run(msgspec.Struct, gc=False):
@@ -86,8 +83,6 @@ class Run(msgspec.Struct, gc=False):
     numbers: list[int]
     completed: list[int]
     times_ns: list[int]
-    released: int
-    """The packet at which bytes held behind a hole came free; else 0."""
     notes: list[Note]
 
     def at(self, offset: int) -> int:
@@ -95,36 +90,59 @@ class Run(msgspec.Struct, gc=False):
         return bisect_right(self.ends, offset)
 
 
-EMPTY: Final = Run(b"", [], [], [], [], 0, [])
+EMPTY: Final = Run(b"", [], [], [], [], [])
 """No bytes."""
 
 
 class FrameReader:
     """Reads the frames of one direction of a connection."""
 
+    __slots__ = (
+        "_at_hole",
+        "_cut",
+        "_cut_channel",
+        "_foreign",
+        "_held",
+        "_in_step",
+        "_is_first",
+        "_need",
+        "_negotiated",
+        "_passed_over",
+        "_reason",
+        "_search",
+        "_unseen",
+        "held_bytes",
+        "skipped",
+    )
+
     def __init__(self) -> None:
         self.skipped = 0
         """Bytes that belong to no frame, so far."""
         self._held: list[StreamData] = []
-        self._held_bytes = 0
+        self.held_bytes = 0
+        """Bytes of frames that are not whole yet."""
         self._need = 1
-        self._most = {
-            FRAME_METHOD: limits.RESYNC_FRAME_BYTES,
-            FRAME_HEADER: limits.RESYNC_FRAME_BYTES,
-            FRAME_BODY: limits.FRAME_BYTES,
-            FRAME_HEARTBEAT: 0,
-        }
-        """Largest payload that is believed, by the kind of frame."""
+        self._negotiated = UNKNOWN
+        """Largest payload by the frame_max that was negotiated."""
         self._in_step = False
         self._is_first = True
-        """Whether nothing was read yet: the stream may begin with the header of a protocol."""
+        """Whether nothing was read yet, of this connection: it may begin with the header of a protocol."""
         self._at_hole = True
         """Whether the bytes held begin where a frame may begin although no 0xCE stands before them."""
         self._foreign = False
         self._passed_over = 0
-        self._lost_with = 0
-        """The packet with which the loss of step was known."""
+        self._unseen = 0
+        """Bytes of holes since the last frame in which frames may have been, or more than `UNKNOWN`."""
+        self._cut = 0
+        """Bytes that come of a frame with a hole in it, its end octet included; 0 where there is none."""
+        self._cut_channel = 0
+        self._search = Search()
         self._reason = "the capture begins inside a frame"
+
+    @property
+    def oldest_held(self) -> int | None:
+        """The lowest packet of which frames may yet come that its bytes, held now, do not show; None where none may."""
+        return self._held[0].completed[0] if self._held and (not self._in_step or self._cut) else None
 
     def feed(self, event: StreamData) -> tuple[Run, list[Frame]]:
         """Take the next bytes; give the frames that they complete, with the bytes that these lie in."""
@@ -132,8 +150,8 @@ class FrameReader:
             self.skipped += len(event.data)
             return EMPTY, []
         self._held.append(event)
-        self._held_bytes += len(event.data)
-        if self._held_bytes < self._need:
+        self.held_bytes += len(event.data)
+        if self.held_bytes < self._need:
             return EMPTY, []
         run = self._run()
         frames: list[Frame] = []
@@ -149,29 +167,70 @@ class FrameReader:
         self._keep(run, pos)
         return run, frames
 
-    def gap(self, number: int) -> tuple[Run, list[Frame]]:
-        """Learn, with packet ``number``, that the bytes after those fed are missing (or that no more come).
+    def gap(self, size: int | None) -> tuple[Run, list[Frame], int | None]:
+        """Learn that ``size`` bytes after those fed are missing, or nobody knows how many.
 
-        What is held of a frame can no longer be completed; a frame that only waited to be confirmed comes out.
+        Gives, as `feed` does, frames that only waited to be confirmed, and the channel of the frame that the hole
+        cuts; None where that is not known.
         """
-        frames: list[Frame] = []
-        run = EMPTY
-        pos = 0
-        if self._held and not self._foreign:
-            run = self._run()
-            if not self._in_step:
-                self._lost_with = number
-                pos = self._read(run, 0, frames, is_last=True)
-        self._pass_over(pos, self._held_bytes)
+        run, frames = self.pause()
+        if size is None:
+            # It may be another connection, from its beginning on, and with another frame_max.
+            self._negotiated = UNKNOWN
+        missing = UNKNOWN if size is None else size
+        begun = self._begun()
+        if begun is None:
+            self._pass_over(0, self.held_bytes)
+            left = 0
+        else:
+            self._cut_channel, left = begun
+            self.skipped += self.held_bytes
+        self._cut = max(left - missing, 0)
+        if begun is None or missing > left:
+            self._lose_step(missing - left)
         self._held.clear()
-        self._held_bytes = 0
-        self._need = 1
-        self._in_step = False
-        self._is_first = False
-        self._at_hole = True
-        self._lost_with = 0
-        self._reason = "bytes are missing"
+        self.held_bytes = 0
+        self._need = max(self._cut, 1)
+        self._is_first = size is None
+        return run, frames, None if begun is None else self._cut_channel
+
+    def pause(self) -> tuple[Run, list[Frame]]:
+        """Learn that more bytes may not come: a frame that only waited to be confirmed comes
+        out.
+        """
+        if self._in_step or self._cut or self._foreign or not self._held:
+            return EMPTY, []
+        run = self._run()
+        place = self._search.find(run.data, 0, run.ends, at_hole=self._at_hole, is_last=True)
+        if not place.is_frame:
+            return EMPTY, []
+        frames: list[Frame] = []
+        self._pass_over(0, place.pos)
+        self._found(run, place.pos, frames)
+        self._keep(run, self._read(run, place.pos, frames, is_last=True))
         return run, frames
+
+    def _begun(self) -> tuple[int, int] | None:
+        """Give, of the frame that is held in part, the channel and how many bytes are still to come with its end
+        octet; None where its header is not held.
+        """
+        if self._cut:
+            return self._cut_channel, self._cut - self.held_bytes
+        if not self._in_step or self.held_bytes < FRAME_HEADER_BYTES:
+            return None
+        begin = self._held[0].data
+        if len(begin) < FRAME_HEADER_BYTES:
+            begin = b"".join([event.data for event in self._held])
+        kind, channel, size = _HEADER(begin)
+        if size > self._most().get(kind, -1):
+            return None
+        return channel, FRAME_HEADER_BYTES + size + 1 - self.held_bytes
+
+    def _lose_step(self, unseen: int) -> None:
+        self._in_step = False
+        self._at_hole = True
+        self._reason = "bytes are missing"
+        self._unseen += unseen
 
     def unread(self) -> int:
         """Give the bytes passed over since the last frame that no `LOST` has told of, and take them as told."""
@@ -180,9 +239,11 @@ class FrameReader:
 
     def _read(self, run: Run, pos: int, frames: list[Frame], *, is_last: bool = False) -> int:
         """Read what can be read from ``pos`` on, in step or not; give how far that is."""
+        if self._cut:
+            pos = self._mend(run)
         while True:
             if not self._in_step:
-                pos = self._search(run, pos, frames, is_last=is_last)
+                pos = self._look(run, pos, frames, is_last=is_last)
                 if not self._in_step:
                     return pos
             pos = self._walk(run, pos, frames)
@@ -196,23 +257,24 @@ class FrameReader:
         data = run.data
         size_of_data = len(data)
         append = frames.append
-        most = self._most
+        most = self._most()
         self._need = FRAME_HEADER_BYTES
         while pos + FRAME_HEADER_BYTES < size_of_data:
             kind, channel, size = _HEADER(data, pos)
             end = pos + FRAME_HEADER_BYTES + size
             if size > most.get(kind, -1):
-                self._lost_with = run.completed[run.at(pos + FRAME_HEADER_BYTES)]
+                _know_with(run, pos, pos + FRAME_HEADER_BYTES)
                 break
             if end >= size_of_data:
                 self._need = end + 1 - pos
                 return pos
             if data[end] != FRAME_END:
-                self._lost_with = run.completed[run.at(end)]
+                _know_with(run, pos, end)
                 break
             append((kind, channel, pos + FRAME_HEADER_BYTES, end))
             if channel == 0 and size == _TUNE_BYTES:
                 self._negotiate(data, pos + FRAME_HEADER_BYTES)
+                most = self._most()
             pos = end + 1
         else:
             self._need = FRAME_HEADER_BYTES + 1
@@ -226,9 +288,13 @@ class FrameReader:
         """Learn frame_max from connection.tune, which the broker offers, or tune-ok, which the client settles on."""
         key, _, frame_max, _ = _TUNE(data, start)
         if key in (CONNECTION_TUNE, CONNECTION_TUNE_OK) and frame_max:
-            size = max(frame_max, FRAME_MIN_SIZE) - FRAME_OVERHEAD_BYTES
-            for kind in (FRAME_METHOD, FRAME_HEADER, FRAME_BODY):
-                self._most[kind] = min(self._most[kind], size)
+            self._negotiated = min(self._negotiated, max(frame_max, FRAME_MIN_SIZE) - FRAME_OVERHEAD_BYTES)
+
+    def _most(self) -> dict[int, int]:
+        """Give the largest payload that is believed, by the kind of frame."""
+        size = self._negotiated
+        most = min(size, limits.RESYNC_FRAME_BYTES)
+        return {FRAME_METHOD: most, FRAME_HEADER: most, FRAME_BODY: min(size, limits.FRAME_BYTES), FRAME_HEARTBEAT: 0}
 
     # -- out of step -----------------------------------------------------------------------------------
 
@@ -249,6 +315,8 @@ class FrameReader:
                 self._reason = _NO_FRAME
             return 0
         if data.startswith(PROTOCOL_HEADER):
+            if self._unseen:
+                self._found(run, 0, frames)
             self._in_step = True
             frames.append((PROTOCOL, 0, 0, len(PROTOCOL_HEADER)))
             return len(PROTOCOL_HEADER)
@@ -264,49 +332,49 @@ class FrameReader:
         frames.append((FOREIGN, len(run.notes) - 1, 0, len(PROTOCOL_HEADER)))
         return len(run.data)
 
-    def _search(self, run: Run, pos: int, frames: list[Frame], *, is_last: bool) -> int:
+    def _mend(self, run: Run) -> int:
+        """Go on behind the frame with a hole in it; give where."""
+        end, self._cut = self._cut, 0
+        if run.data[end - 1] == FRAME_END:
+            self.skipped += end
+            return end
+        # Its header was none, or the hole has another size: what was taken for its rest may be anything.
+        self._lose_step(UNKNOWN)
+        return 0
+
+    def _look(self, run: Run, pos: int, frames: list[Frame], *, is_last: bool) -> int:
         """Look for a beginning from ``pos`` on; give it, or where to look again when more bytes are there."""
-        data = run.data
-        begin = pos
-        seen = 0
-        if not self._at_hole:
-            pos = data.find(FRAME_END, pos) + 1 or len(data) + 1
-        while pos <= len(data):
-            is_frame, proof = _confirm(data, pos, is_last=is_last)
-            seen = max(seen, proof)
-            if is_frame:
-                self._pass_over(begin, pos)
-                self._found(run, pos, run.completed[run.at(min(seen, len(data)) - 1)], frames)
-                return pos
-            if is_frame is None and not is_last:
-                # Held bytes are looked at again from the same candidate; it needs no 0xCE before it.
-                self._at_hole = True
-                self._need = proof - pos
-                self._pass_over(begin, pos)
-                return pos
-            pos = data.find(FRAME_END, pos) + 1 or len(data) + 1
-        self._at_hole = False
-        self._need = 1
-        self._pass_over(begin, len(data))
-        return len(data)
+        place = self._search.find(run.data, pos, run.ends, at_hole=self._at_hole, is_last=is_last)
+        self._pass_over(pos, place.pos)
+        if place.is_frame:
+            self._found(run, place.pos, frames)
+        elif place.is_frame is None:
+            # Held bytes are looked at again from the same candidate; it needs no 0xCE before it.
+            self._at_hole = True
+            self._need = place.need - place.pos
+        else:
+            self._at_hole = False
+            self._need = 1
+        return place.pos
 
     def _pass_over(self, begin: int, end: int) -> None:
         self.skipped += end - begin
         self._passed_over += end - begin
 
-    def _found(self, run: Run, pos: int, confirmed_with: int, frames: list[Frame]) -> None:
-        """Be in step from ``pos`` on, as is known with packet ``confirmed_with``."""
-        run.notes.append(Note(self._reason, self._passed_over, max(confirmed_with, self._lost_with)))
+    def _found(self, run: Run, pos: int, frames: list[Frame]) -> None:
+        """Be in step from ``pos`` on."""
+        unseen = self._unseen + self._passed_over
+        run.notes.append(Note(self._reason, self._passed_over, unseen))
         frames.append((LOST, len(run.notes) - 1, pos, pos))
         self._in_step = True
-        self._passed_over = 0
+        self._passed_over = self._unseen = 0
 
     # -- bytes held from call to call --------------------------------------------------------------------
 
     def _run(self) -> Run:
         if len(self._held) == 1:
             (only,) = self._held
-            return Run(only.data, only.ends, only.numbers, only.completed, only.times_ns, only.released, [])
+            return Run(only.data, only.ends, only.numbers, only.completed, only.times_ns, [])
         ends: list[int] = []
         numbers: list[int] = []
         completed: list[int] = []
@@ -319,14 +387,14 @@ class FrameReader:
             completed += event.completed
             times_ns += event.times_ns
         data = b"".join([event.data for event in self._held])
-        return Run(data, ends, numbers, completed, times_ns, self._held[-1].released, [])
+        return Run(data, ends, numbers, completed, times_ns, [])
 
     def _keep(self, run: Run, pos: int) -> None:
         """Hold the bytes from ``pos`` on until more come."""
         last = self._held[-1]
         self._held.clear()
-        self._held_bytes = len(run.data) - pos
-        if self._held_bytes:
+        self.held_bytes = len(run.data) - pos
+        if self.held_bytes:
             first = run.at(pos)
             self._held.append(
                 StreamData(
@@ -338,63 +406,22 @@ class FrameReader:
                     run.numbers[first:],
                     run.completed[first:],
                     run.times_ns[first:],
-                    0,
                 )
             )
 
 
-def _confirm(data: bytes, pos: int, *, is_last: bool) -> tuple[bool | None, int]:
-    """Tell whether a frame begins at ``pos``, None where more bytes must tell; and where the bytes end that prove
-    it, or that are needed.
-
-    ``is_last`` says that no more bytes come: then a whole frame is proof enough.
-    """
-    start = pos + FRAME_HEADER_BYTES
-    if start > len(data):
-        return None, start
-    kind, channel, size = _HEADER(data, pos)
-    if not _plausible(kind, channel, size) or kind == FRAME_BODY:
-        return False, start
-    known = _KNOWN.get(kind)
-    if known is not None:
-        # What is no frame shows it here, nearly always: a long wait for its end is for true ones.
-        if start + 4 > len(data):
-            return None, start + 4
-        if data[start : start + 4] not in known:
-            return False, start + 4
-    end = start + size
-    if end >= len(data):
-        return None, end + 1
-    if data[end] != FRAME_END:
-        return False, end + 1
-    try:
-        if kind == FRAME_METHOD:
-            decode_method(data, start, end)
-        elif kind == FRAME_HEADER:
-            decode_content_header(data, start, end)
-    except MalformedPayload:
-        return False, end + 1
-    following = end + 1
-    proof = following + FRAME_HEADER_BYTES
-    if proof > len(data):
-        return True if is_last else None, proof
-    return _plausible(*_HEADER(data, following)), proof
-
-
-_KNOWN: Final = {
-    FRAME_METHOD: frozenset(key.to_bytes(4, "big") for key in DECODERS),
-    # Class basic, weight 0: no other content exists.
-    FRAME_HEADER: frozenset([(BasicPublish.CLASS_ID << 16).to_bytes(4, "big")]),
-}
-"""The first four octets of a payload that may be one."""
-
-
-def _plausible(kind: int, channel: int, size: int) -> bool:
-    """Tell whether a frame header may be one (heartbeats are empty and on channel 0: clause 4.2.7)."""
-    if kind == FRAME_HEARTBEAT:
-        return channel == 0 and size == 0
-    if kind == FRAME_METHOD:
-        return 4 <= size <= limits.RESYNC_FRAME_BYTES
-    if kind == FRAME_HEADER:
-        return channel != 0 and CONTENT_HEADER_BYTES <= size <= limits.RESYNC_FRAME_BYTES
-    return kind == FRAME_BODY and channel != 0 and size <= limits.RESYNC_FRAME_BYTES
+def _know_with(run: Run, pos: int, at: int) -> None:
+    """Note that what is at ``pos`` was not known to be no frame before the packet with the byte at ``at`` came."""
+    first, last = run.at(pos), run.at(at)
+    number, time_ns = run.completed[last], run.times_ns[last]
+    if run.completed[first] == number:
+        return
+    if pos > (run.ends[first - 1] if first else 0):
+        # What the packet holds before that was read when it came.
+        run.ends = [*run.ends[:first], pos, *run.ends[first:]]
+        run.numbers = [*run.numbers[:first], run.numbers[first], *run.numbers[first:]]
+        run.completed = [*run.completed[:first], run.completed[first], *run.completed[first:]]
+        run.times_ns = [*run.times_ns[:first], run.times_ns[first], *run.times_ns[first:]]
+        first, last = first + 1, last + 1
+    run.completed = run.completed[:first] + [number] * (last - first) + run.completed[last:]
+    run.times_ns = run.times_ns[:first] + [time_ns] * (last - first) + run.times_ns[last:]

@@ -1,7 +1,8 @@
 """Captures that are compressed: gzip (RFC 1952) and zstd (RFC 8878), known by their first bytes.
 
 Input goes to the decompressor in pieces so small that even a file made to expand as far as its format allows
-gives a bounded output for each (`GZIP_PIECE_BYTES`, `ZSTD_PIECE_BYTES`).
+gives a bounded output for each (`GZIP_PIECE_BYTES`, `ZSTD_PIECE_BYTES`). What goes on expanding as no capture does is
+read no further (`EXPANSION_RATIO`).
 """
 
 import zlib
@@ -10,7 +11,7 @@ from typing import Final, Protocol
 import zstandard
 
 from dissector.capture.sources import RawSource
-from dissector.limits import GZIP_PIECE_BYTES, PIPE_BYTES, ZSTD_PIECE_BYTES
+from dissector.limits import EXPANSION_FREE_BYTES, EXPANSION_RATIO, GZIP_PIECE_BYTES, PIPE_BYTES, ZSTD_PIECE_BYTES
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW_BITS: Final = 31
@@ -58,6 +59,7 @@ class ByteSource:
         self._input = b""
         self._at = 0
         self._decoder: _Decoder | None = None
+        self._zstd = zstandard.ZstdDecompressor()
         self._members = 0
         self._member_bytes = 0
         self._bytes = 0
@@ -114,8 +116,19 @@ class ByteSource:
             if data:
                 output.append(data)
                 have += len(data)
-        self._bytes += have
+                self._bytes += len(data)
+                self._check_expansion()
         return output[0] if len(output) == 1 else b"".join(output)
+
+    def _check_expansion(self) -> None:
+        """End where more came out than can be true."""
+        taken = self._raw.bytes_read - len(self._input) + self._at
+        if not self._ended and self._bytes > max(EXPANSION_FREE_BYTES, EXPANSION_RATIO * taken):
+            self._ended = True
+            self.notices.append(
+                f"the {self.compression} data expands more than {EXPANSION_RATIO} times: reading stops after "
+                f"{self._bytes:,} bytes; if it is no mistake, decompress it to a file first"
+            )
 
     def _piece(self) -> bytes:
         """Decompress one piece of the input; none where it gives nothing, or is damaged."""
@@ -148,4 +161,4 @@ class ByteSource:
     def _new_decoder(self) -> _Decoder:
         if self.compression == "gzip":
             return zlib.decompressobj(_GZIP_WINDOW_BITS)
-        return zstandard.ZstdDecompressor().decompressobj()
+        return self._zstd.decompressobj()

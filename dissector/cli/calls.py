@@ -116,6 +116,7 @@ def command(
     expression: str | None,
     saved: str | None,
     handshake: bool,
+    scrub: bool,
 ) -> int:
     """Show each request with all its legs and its reply: a call a line, and how it ended.
 
@@ -139,7 +140,7 @@ def command(
         done = run(open_reading(files, ports), kept, quiet=True, progress=True)
         if done == EXIT_INTERRUPTED:
             return done
-        return save_calls(files, ports, saved, kept.calls, handshake=handshake, quiet=quiet)
+        return save_calls(files, ports, saved, kept.calls, handshake=handshake, scrub=scrub, quiet=quiet)
     reading = open_reading(files, ports)
     with Output(output, files) as out:
         view: CallView
@@ -211,7 +212,8 @@ class _Shown:
 
     def finish(self) -> None:
         """Write what is left."""
-        self._take(self._following.finish())
+        for call in self._following.finish():
+            self._take([call])
         if self._sort is not None:
             self._cut(self._sort)
             self._write(self._kept)

@@ -12,6 +12,8 @@ def tell_counts(counts: CallCounts) -> None:
         (counts.late, "messages that came after the verdict on the request with their id"),
         (counts.evicted, "requests given out before their verdict, as too many were open"),
         (counts.bad_expirations, "calls whose expiration is no number of milliseconds: their timeout is unknown"),
+        (counts.forgotten_legs, "deliveries and publishes whose acks are not told, as too many were waited for"),
+        (counts.forgotten_queues, "declared queues that were forgotten, as they were too many: servers may be unknown"),
         (counts.steps_back, "steps back of the capture's clock: times over them are null"),
     ):
         if number:

@@ -1,5 +1,7 @@
 """From the events of a run to the calls that a filter lets through: what calls, stats and -w have in common."""
 
+from collections.abc import Iterator
+
 from dissector.amqp import AmqpEvent
 from dissector.cli.filtering import CallFilter
 from dissector.fields import CallRecord
@@ -29,6 +31,6 @@ class Following:
             calls += self._calls.feed(event, hot)
         return [call for call in calls if self._matches(call)]
 
-    def finish(self) -> list[CallRecord]:
+    def finish(self) -> Iterator[CallRecord]:
         """Give the calls that are left and match."""
-        return [call for call in self._calls.finish() if self._matches(call)]
+        return filter(self._matches, self._calls.finish())

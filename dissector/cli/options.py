@@ -34,7 +34,13 @@ def capture_options(command: Command) -> Command:
             type=click.IntRange(1, 65535),
             help="The broker's TCP port; may be given several times.  [default: 5672]",
         ),
-        click.option("-o", "output", metavar="FILE", help="Write to FILE instead of standard output."),
+        click.option(
+            "-o",
+            "output",
+            metavar="FILE",
+            help="Write to FILE instead of standard output. A new file is for its owner alone (0600); one that is "
+            "there is replaced when all is written, and keeps its mode if it is yours. Root follows no symbolic link.",
+        ),
         click.argument("files", metavar="FILE...", nargs=-1),
     ):
         command = option(command)

@@ -101,6 +101,7 @@ def command(
     quiet: bool,
     saved: str | None,
     handshake: bool,
+    scrub: bool,
 ) -> int:
     """Show the messages of captures: pcap or pcapng, plain, gzip or zstd; - is standard input.
 
@@ -111,7 +112,7 @@ def command(
     _check_options(format_, verbose=verbose, events=events, fields=fields, settings=settings)
     chosen = EventFilter(expression, show_secrets=show_secrets)
     if saved is not None:
-        return save(files, ports, saved, chosen, handshake=handshake, quiet=quiet)
+        return save(files, ports, saved, chosen, handshake=handshake, scrub=scrub, quiet=quiet)
     table = TableView(fields, table_options(settings), show_secrets=show_secrets, events=events) if is_table else None
     reading = open_reading(files, ports)
     with Output(output, files) as out:

@@ -11,15 +11,24 @@ from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.telling import tell
 from dissector.fields import CallRecord
+from dissector.reading import DEFAULT_PORTS
 from dissector.rpc.hot import hot_of
 from dissector.saving import Selection
+from dissector.scrub import Scrubber
 
 _STANDARD_INPUT: Final = "-"
 
 
 def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add -w and --handshake."""
+    """Add -w, --handshake and --scrub."""
     for option in (
+        click.option(
+            "--scrub",
+            is_flag=True,
+            callback=_with_saving,
+            help="With -w: overwrite the secrets in the packets with as many *. What cannot be decoded, and a "
+            "compressed body that holds a secret, goes as a whole.",
+        ),
         click.option(
             "--handshake",
             is_flag=True,
@@ -29,12 +38,19 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-w",
             "saved",
             metavar="FILE",
-            help="Write the packets of what is chosen to FILE as pcapng, and nothing else. They are as captured: "
-            "secrets are not masked.",
+            is_eager=True,
+            help="Write the packets of what is chosen to FILE as pcapng, and nothing else. They are raw, as captured, "
+            "secrets included: --scrub takes these out. FILE is made as with -o.",
         ),
     ):
         command = option(command)
     return command
+
+
+def _with_saving(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+    if value and context.params.get("saved") is None:
+        raise click.UsageError("--scrub goes with -w", context)
+    return value
 
 
 def check_saving(files: tuple[str, ...]) -> None:
@@ -52,6 +68,7 @@ def save(
     chosen: Callable[[Message], bool],
     *,
     handshake: bool,
+    scrub: bool,
     quiet: bool,
 ) -> int:
     """Write the packets of the chosen messages of captures to the file ``saved``, and give the exit status.
@@ -63,9 +80,16 @@ def save(
     selection = Selection(handshake=handshake)
     with Output(saved, files) as out:
         done = run(reading, _Choosing(selection, chosen), quiet=quiet, progress=True)
-        packets = selection.save(files, out)
+        if not scrub:
+            packets, changed = selection.save(files, out), ""
+        else:
+            scrubber = Scrubber(files, ports or DEFAULT_PORTS, selection.streams, selection.packets())
+            packets = selection.save(files, out, scrubber.scrub)
+            changed = f"; {scrubber.changed:,} scrubbed"
+            if scrubber.is_full:
+                tell(f"{saved}: too many packets to be scrubbed one by one: the last are overwritten as a whole")
     if not quiet:
-        tell(f"{saved}: {packets:,} packets of {selection.messages:,} messages")
+        tell(f"{saved}: {packets:,} packets of {selection.messages:,} messages{changed}")
     return done
 
 
@@ -76,6 +100,7 @@ def save_calls(
     calls: list[CallRecord],
     *,
     handshake: bool,
+    scrub: bool,
     quiet: bool,
 ) -> int:
     """Write the packets of all legs of calls, their heartbeats included, as `save` does."""
@@ -89,7 +114,7 @@ def save_calls(
         is_answer = hot.kind in ("reply", "heartbeat")
         return hot.msg_id in msg_ids if is_answer or hot.unique_id is None else hot.unique_id in unique_ids
 
-    return save(files, ports, saved, is_leg, handshake=handshake, quiet=quiet)
+    return save(files, ports, saved, is_leg, handshake=handshake, scrub=scrub, quiet=quiet)
 
 
 class _Choosing:

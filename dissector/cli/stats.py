@@ -1,5 +1,6 @@
 """``osloshark stats``: how many requests, how large, how slow, and where the time goes."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import click
@@ -96,7 +97,7 @@ class _Counted:
         """Count what is left."""
         self._take(self._following.finish())
 
-    def _take(self, calls: list[CallRecord]) -> None:
+    def _take(self, calls: Iterable[CallRecord]) -> None:
         for call in calls:
             self.statistics.feed(call.rpc)
 

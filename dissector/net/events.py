@@ -1,8 +1,16 @@
 """What the network room gives: TCP connections and the events of their byte streams."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
+
+from dissector import limits
+
+
+@lru_cache(limits.ADDRESS_CACHE_ENTRIES)
+def _text(address: bytes) -> str:
+    return str(IPv4Address(address) if len(address) == 4 else IPv6Address(address))
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):
@@ -15,7 +23,7 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def from_packed(cls, address: bytes, port: int) -> "Endpoint":
         """Make an endpoint of 4 or 16 address bytes in network order."""
-        return cls(str(IPv4Address(address) if len(address) == 4 else IPv6Address(address)), port)
+        return cls(_text(address), port)
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
@@ -52,13 +60,12 @@ class StreamData(msgspec.Struct, gc=False):
     data: bytes
     ends: list[int]
     numbers: list[int]
-    """The packet that carries the run."""
+    """The packet that carries the run; where IP fragments do, the one that completed them (`Streams.with_fragments`
+    names the others)."""
     completed: list[int]
     """The packet with which the run became readable: the carrier, or the later packet that filled a hole before it."""
     times_ns: list[int]
     """When that packet was captured, nanoseconds since the epoch."""
-    released: int
-    """Where bytes were held behind a hole that never filled: the packet at which it was given up; else 0."""
 
 
 class StreamGap(msgspec.Struct, gc=False):
@@ -69,8 +76,9 @@ class StreamGap(msgspec.Struct, gc=False):
     size: int | None
     """Missing bytes, or None where nobody can tell."""
     number: int
-    """The packet at which the hole was given up."""
+    """The packet that carries the next byte that is there; where none is, that at which the stream ended."""
     time_ns: int
+    """When that was captured."""
     since_ns: int = 0
     """When the packet that gave the last byte before the hole was captured; 0 where there was none."""
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from dissector import limits
 from dissector.bounded import remember
+from dissector.net.clock import Clock, Moment
 from dissector.net.events import Connection, Endpoint, StreamEvent
-from dissector.net.halfstream import HalfStream
+from dissector.net.halfstream import HalfStream, distance
 from dissector.net.ip import ACK, SYN, Segments
 from dissector.net.link import Columns
 
@@ -87,12 +88,16 @@ def endpoints(key: Key) -> tuple[Endpoint, Endpoint]:
 class Flow:
     """A TCP connection in the table. Those on no watched port are only counted, for ``tcp.stream``."""
 
-    __slots__ = ("high", "initial", "low")
+    __slots__ = ("first_number", "high", "initial", "low", "opened")
 
-    def __init__(self) -> None:
-        self.initial: dict[bool, int] = {}
-        """The SYN's sequence number of the low end (True) and the high end; where no SYN was seen, the number before
-        the first that was sent or acknowledged."""
+    def __init__(self, number: int) -> None:
+        self.first_number = number
+        """The first packet."""
+        self.initial: list[int | None] = [None, None]
+        """The SYN's sequence number of the high end and the low end (True); where no SYN was seen, the number before
+        the first that was sent or acknowledged; None where nothing was."""
+        self.opened = [False, False]
+        """Whether the SYN of the high end, and of the low end, was seen."""
         self.low: HalfStream | None = None
         """What the end that comes first in the key sends; None where the connection is not watched."""
         self.high: HalfStream | None = None
@@ -100,30 +105,54 @@ class Flow:
     @property
     def is_over(self) -> bool:
         """Whether both directions have ended; never for a connection that is not watched."""
-        return self.low is not None and self.high is not None and self.low.ended and self.high.ended
+        return self.low is not None and all(half.ended and not half.is_waiting for half in self.halves)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a direction waits for something (see `HalfStream`)."""
+        return any(half.is_waiting for half in self.halves)
+
+    @property
+    def stream(self) -> int:
+        """Its number (`Connection.stream`); -1 where the connection is not watched."""
+        return -1 if self.low is None else self.low.connection.stream
 
     @property
     def halves(self) -> tuple[HalfStream, ...]:
         """Both directions, or none where the connection is not watched."""
         return (self.low, self.high) if self.low is not None and self.high is not None else ()
 
-    def begins_anew(self, from_low: bool, sequence: int) -> bool:
-        """Tell whether a SYN opens another connection on the same ports rather than repeating this one's."""
-        return self.initial.get(from_low, sequence) != sequence
+    def begins_anew(self, from_low: bool, sequence: int, number: int) -> bool:
+        """Tell whether a SYN, in packet ``number``, opens another connection on the same ports.
 
-    def note(self, from_low: bool, sequence: int, acknowledgment: int | None) -> None:
+        It does not where it repeats the one that did, nor where it came late for one whose first packets it precedes
+        by its sequence number: what is captured may be out of order by `limits.HOLE_PACKETS`.
+        """
+        initial = self.initial[from_low]
+        if initial is None:
+            return False
+        late = not self.opened[from_low] and number - self.first_number < limits.HOLE_PACKETS
+        return not 0 <= distance(initial, sequence) <= (limits.WINDOW_BYTES if late else 0)
+
+    def note(self, from_low: bool, sequence: int, acknowledgment: int | None, *, is_syn: bool) -> None:
         """Learn where the directions begin from a SYN, or from the first packet that was captured."""
-        self.initial.setdefault(from_low, sequence)
-        if acknowledgment is not None:
-            self.initial.setdefault(not from_low, (acknowledgment - 1) & 0xFFFF_FFFF)
+        if is_syn:
+            self.opened[from_low] = True
+            self.initial[from_low] = sequence
+        if self.initial[from_low] is None:
+            self.initial[from_low] = (sequence - 1) & 0xFFFF_FFFF
+        if acknowledgment is not None and self.initial[not from_low] is None:
+            self.initial[not from_low] = (acknowledgment - 1) & 0xFFFF_FFFF
 
-    def end(self, reason: str, number: int, time_ns: int) -> list[StreamEvent]:
-        """End both directions."""
+    def end(self, reason: str, now: Moment, clock: Clock | None = None) -> list[StreamEvent]:
+        """End both directions; ``clock`` is that of the batch in which packets have passed unnoticed."""
         events: list[StreamEvent] = []
         for half in self.halves:
-            if not half.ended:
-                half.end(reason, number, time_ns)
-                events += half.take()
+            if clock is not None:
+                half.expire(now.number - 1, clock)
+            if not half.ended or half.is_waiting:
+                half.end(reason, now)
+            events += half.take()
         return events
 
 
@@ -171,9 +200,9 @@ class FlowTable:
             self._flows[key] = flow
         return None
 
-    def open(self, key: Key, from_low: bool, flags: int) -> Flow:
+    def open(self, key: Key, from_low: bool, flags: int, number: int) -> Flow:
         """Enter a connection by its first packet, in place of an older one on the same ports."""
-        flow = Flow()
+        flow = Flow(number)
         low, high = key[2] & 0xFFFF in self._ports, key[5] & 0xFFFF in self._ports
         if low or high:
             self.watched += 1
@@ -190,8 +219,8 @@ class FlowTable:
         self._flows[key] = flow
         return flow
 
-    def clear(self) -> list[Flow]:
-        """Empty the table and give what was in it."""
-        flows = list(self._flows.values())
-        self._flows.clear()
-        return flows
+    def clear(self) -> Iterator[Flow]:
+        """Empty the table, and give what was in it one by one."""
+        self._over.clear()
+        while self._flows:
+            yield self._flows.popitem(last=False)[1]

@@ -5,9 +5,11 @@ missing, repeated, overlapping, or when it begins or ends.
 """
 
 from bisect import bisect_right
+from itertools import accumulate
 from typing import Final
 
 from dissector import limits
+from dissector.net.clock import Clock, Moment
 from dissector.net.events import Connection, Malformed, StreamData, StreamEnd, StreamEvent, StreamGap
 
 
@@ -30,7 +32,35 @@ class HalfStream:
 
     Positions are absolute offsets: bytes since the first one expected, counting the missing ones; sequence
     numbers are turned into offsets at the door, so wrap-around is nobody else's concern.
+
+    Three things are waited for: the bytes of a hole; where the SYN was not seen, segments from before the first
+    (packets may be captured out of order there as anywhere); the last bytes before a FIN or RST.
     """
+
+    __slots__ = (
+        "_acked",
+        "_acked_since",
+        "_begins",
+        "_closing",
+        "_delivered",
+        "_early_acknowledgment",
+        "_end",
+        "_events",
+        "_held",
+        "_last",
+        "_sent",
+        "_since",
+        "_stray",
+        "_stray_is_new",
+        "connection",
+        "ended",
+        "from_client",
+        "held_bytes",
+        "initial",
+        "next",
+        "offset",
+        "recent",
+    )
 
     def __init__(self, connection: Connection, from_client: bool) -> None:
         self.connection = connection
@@ -42,125 +72,183 @@ class HalfStream:
         self.offset = 0
         """Offset of ``next``."""
         self.recent = b""
-        """The last bytes delivered, up to `limits.OVERLAP_BYTES`, to compare retransmissions with."""
+        """The last bytes delivered, up to `limits.OVERLAP_BYTES`, to compare retransmissions with, unless that was
+        `limits.OVERLAP_PACKETS` ago."""
         self.ended = False
-        """Whether the end was told. After a RST, which its receiver may have refused, new bytes take it back."""
-        self._finished = False
+        """Whether the end was told. Bytes that come all the same take it back: its FIN or RST was not the end."""
+        self.held_bytes = 0
+        """Bytes held behind holes."""
         self._held: list[_Held] = []
-        self._held_bytes = 0
-        self._hole_since: tuple[int, int] | None = None
-        self._acked_since: tuple[int, int] | None = None
+        self._begins = False
+        """Whether segments from before the first one are waited for."""
+        self._closing: str | None = None
+        """Why the stream ends, once all bytes before ``_end`` have come."""
+        self._end = 0
+        self._since: Moment | None = None
+        """Since when something is waited for; None where nothing is."""
+        self._acked_since: Moment | None = None
         self._acked = 0
         self._early_acknowledgment: int | None = None
         """The highest acknowledgment number seen before the first segment."""
         self._sent = 0
         """Offset after the last byte that is known to have been sent, captured or not."""
-        self._fin: int | None = None
-        self._pieces: list[bytes] = []
-        self._numbers: list[int] = []
-        self._completed: list[int] = []
-        self._times: list[int] = []
-        self._released = 0
+        self._stray_is_new = False
+        """Whether it is waited for, as others are; later it may still be borne out."""
+        self._stray: tuple[int, bytes, int, Moment] | None = None
+        """A segment whose number has nothing to do with the stream's, until another one bears it out."""
+        self._delivered: list[tuple[bytes, int, int, int]] = []
+        """What `StreamData` says of each run of bytes since the last event."""
         self._last = (0, 0)
         self._events: list[StreamEvent] = []
 
     @property
     def oldest_held(self) -> int | None:
         """The lowest number of a packet whose bytes are held; None where there is none."""
-        return min((held.number for held in self._held), default=None)
+        numbers = [held.number for held in self._held]
+        if self._stray is not None and self._stray_is_new:
+            numbers.append(self._stray[3].number)
+        return min(numbers, default=None)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether bytes are held behind a hole, or a FIN waits for the bytes before it."""
-        return bool(self._held) or self._fin is not None
+        """Whether something is waited for: see the class."""
+        return self._since is not None or self._stray_is_new
 
     # -- what the wire does --------------------------------------------------------------------------
 
-    def syn(self, sequence: int) -> None:
-        """Begin at a SYN."""
+    def syn(self, sequence: int, now: Moment) -> None:
+        """Begin at a SYN; it may have been captured after segments that follow it."""
+        first = (sequence + 1) & 0xFFFF_FFFF
         if self.next is None:
             self.initial = sequence
-            self._expect((sequence + 1) & 0xFFFF_FFFF)
+            self._expect(first)
+        elif self._begins and 0 <= distance(self.next, first) + self._lowest() <= limits.WINDOW_BYTES:
+            shift = distance(self.next, first)
+            for held in self._held:
+                held.offset += shift
+            self._end, self._acked, self._sent = self._end + shift, self._acked + shift, self._sent + shift
+            self.next, self.initial, self._begins = first, sequence, False
+            self._wait_anew(now)
+            self._fill(now, filled=True)
 
-    def segment(self, sequence: int, data: bytes, sent: int, number: int, time_ns: int) -> None:
+    def segment(self, sequence: int, data: bytes, sent: int, now: Moment) -> None:
         """Take one segment's payload. ``sent`` is what its packet carried before a snap length cut it."""
-        ahead = self._ahead(sequence)
-        if ahead < -limits.BEHIND_BYTES or (self._finished and ahead > limits.BEHIND_BYTES):
-            self._begin_anew(sequence, number, time_ns)
-            ahead = 0
-        if self._finished:
+        ahead = self._ahead(sequence, now)
+        if abs(ahead) > limits.WINDOW_BYTES or (self.ended and ahead > limits.AFTER_END_BYTES):
+            self._wander(sequence, data, sent, now)
+            return
+        # One old byte is a keepalive: its content means nothing (RFC 9293, 3.8.4).
+        if sent == 1 and ahead == (0 if self.ended and self._closing == "fin" else -1):
             return
         self._sent = max(self._sent, self.offset + ahead + sent)
-        if ahead == 0 and not self._held:
-            self._deliver(data, number, number, time_ns)
+        if self._closing == "fin" and self._sent > self._end:
+            self._closing = None  # a FIN that nobody but the capture took
+            self._since = self._since if self._held or self._begins else None
+        if ahead == 0 and not self._held and not self._begins:
+            self._deliver(data, now.number, now.number, now.time_ns)
+            self._end_if_done(now)
             return
         offset = self.offset + ahead
-        if ahead < 0:
-            # One old byte is a keepalive: its content means nothing (RFC 9293, 3.8.4).
-            if sent > 1:
-                self._compare(offset, data, number, time_ns)
+        if ahead < 0 and not self._begins:
+            self._compare(offset, data, now)
             data, offset = data[-ahead:], self.offset
         if data:
-            self._hold(offset, data, number, time_ns)
-            self._fill(number, time_ns, filled=True)
-            self._give_up_over_limit(number, time_ns)
+            self._hold(offset, data, now)
+            self._fill(now, filled=True)
+            while self.held_bytes > limits.HELD_BYTES or len(self._held) > limits.HELD_SEGMENTS:
+                self._give_up(now)
 
-    def fin(self, sequence: int, number: int, time_ns: int) -> None:
+    def fin(self, sequence: int, now: Moment) -> None:
         """Take a FIN whose own sequence number is ``sequence``: the stream ends there."""
-        ahead = self._ahead(sequence)
-        if self._fin is None and not self._finished:
-            self._fin = self.offset + ahead
-        self._end_at_fin(number, time_ns)
+        ahead = self._ahead(sequence, now)
+        if not self.ended and 0 <= ahead <= limits.WINDOW_BYTES:
+            self._close("fin", self.offset + ahead, now)
 
-    def acknowledged(self, acknowledgment: int, number: int, time_ns: int) -> None:
+    def reset(self, sequence: int | None, now: Moment) -> bool:
+        """Take a RST, with its own ``sequence`` or, from the other side, None; False where it is not this stream's."""
+        ahead = 0 if sequence is None or self.next is None else distance(sequence, self.next)
+        if abs(ahead) > limits.WINDOW_BYTES:
+            return False
+        if not self.ended and self._closing is None:
+            self._close("rst", self.offset + max(ahead, 0), now)
+        return True
+
+    def acknowledged(self, acknowledgment: int, now: Moment) -> None:
         """Take the other side's acknowledgment number."""
         if self.next is None:
             early = self._early_acknowledgment
             if early is None or distance(acknowledgment, early) > 0:
                 self._early_acknowledgment = acknowledgment
             return
-        acked = self.offset + distance(acknowledgment, self.next)
-        self._acked = max(self._acked, acked)
-        self._note_acked(number, time_ns)
-        if self._held and self._acked_since is None:
+        ahead = distance(acknowledgment, self.next)
+        if ahead <= limits.WINDOW_BYTES:
+            self._acked = max(self._acked, self.offset + ahead)
+        self._note_acked(now)
+        if self._since is not None and self._acked_since is None and not self._begins:
             # The receiver lacks it too, so it will be sent again: giving it up has time.
-            self._hole_since = (number, time_ns)
+            self._since = now
 
-    def tick(self, number: int, time_ns: int) -> None:
-        """Let a packet of this connection pass: a hole that has waited long enough is given up."""
-        while self._hole_since is not None:
-            if self._acked_since is not None:
-                since, limit_ns = self._acked_since, limits.HOLE_ACKED_NS
-                waited = number - since[0] >= limits.HOLE_PACKETS or time_ns - since[1] >= limit_ns
+    def expire(self, last: int, clock: Clock) -> None:
+        """Give up what was waited for long enough when packet ``last`` was captured."""
+        if self._stray is not None and self._stray_is_new:
+            due = clock.after(self._stray[3], limits.HOLE_ACKED_NS, limits.HOLE_LIVE_NS)
+            self._stray_is_new = due is None or due.number > last
+        while self._since is not None:
+            if self._begins or self._acked_since is not None:
+                since = self._acked_since or self._since
+                due = clock.after(since, limits.HOLE_ACKED_NS, limits.HOLE_LIVE_NS)
             else:
-                waited = time_ns - self._hole_since[1] >= limits.HOLE_NS
-            if not waited:
+                due = clock.after(self._since, limits.HOLE_NS, limits.HOLE_NS)
+            if due is None or due.number > last:
                 return
-            self._give_up(number, time_ns)
+            self._give_up(due)
 
-    def end(self, reason: str, number: int, time_ns: int) -> None:
-        """Give out what is held, holes told, and end the direction."""
-        while self._held:
-            self._give_up(number, time_ns)
+    def end_waiting(self, now: Moment) -> None:
+        """Wait for nothing any more."""
+        while self._since is not None:
+            self._give_up(now)
+
+    def end(self, reason: str, now: Moment) -> None:
+        """Give out what is held, holes told, and end the direction: for the reason that was waited with, if any."""
+        sent = self._sent
+        if self._closing is not None:
+            reason, sent = self._closing, max(sent, self._end)
+            self._closing = None
+        while self._held or self._begins:
+            self._give_up(now)
+        if self._stray is not None:
+            self._tell_stray(now)
         self.flush()
-        missing = max(self._sent, self._fin or 0) - self.offset
-        if missing > 0:
-            self._events.append(StreamGap(self.connection, self.from_client, missing, number, time_ns, self._last[1]))
-            self._advance(b"", missing)
+        if sent > self.offset:
+            self._tell_gap(sent - self.offset, now.number, now.time_ns)
+            self._advance(b"", sent - self.offset)
             self.recent = b""
-        self._fin = None
-        self._finished |= reason == "fin"
+        self._since = self._acked_since = None
+        self._closing = reason if reason == "fin" else None
         if not self.ended:
             self.ended = True
-            self._events.append(StreamEnd(self.connection, self.from_client, reason, number, time_ns))
+            self._events.append(StreamEnd(self.connection, self.from_client, reason, now.number, now.time_ns))
 
-    def joined(self, sequence: int, data: bytes, number: int, time_ns: int) -> bool:
-        """Note that ``data``, next in order, was delivered without coming through `segment`; say if it is the first."""
-        self._ahead(sequence)
+    def joined(self, data: bytes, ends: list[int], numbers: list[int], time_ns: int) -> bool:
+        """Note that ``data``, next in order, was delivered without coming through `segment`; say if it is the first.
+
+        ``ends`` and ``numbers`` are those of `StreamData`, ``time_ns`` is the last packet's.
+        """
         at_start = self.initial is not None and self.offset == 0
-        self._last = (number, time_ns)
-        self._advance(data, len(data))
+        kept, before = data, self._last[0]
+        if numbers[-1] - before > limits.OVERLAP_PACKETS:
+            for begin, number in zip((0, *ends), numbers, strict=False):
+                if number - before > limits.OVERLAP_PACKETS:
+                    self.recent, kept = b"", data[begin:]
+                before = number
+        self._last = (numbers[-1], time_ns)
+        self._advance(kept, len(data))
         return at_start
+
+    def forget(self, number: int) -> None:
+        """Keep no bytes to compare retransmissions with, now that packet ``number`` has come, where it is too late."""
+        if number - self._last[0] > limits.OVERLAP_PACKETS:
+            self.recent = b""
 
     def take(self) -> list[StreamEvent]:
         """Give the events since the last call, in stream order."""
@@ -168,12 +256,13 @@ class HalfStream:
         events, self._events = self._events, []
         return events
 
-    # -- sequence numbers ------------------------------------------------------------------------------
+    # -- where the stream begins -----------------------------------------------------------------------
 
-    def _ahead(self, sequence: int) -> int:
+    def _ahead(self, sequence: int, now: Moment) -> int:
         """Tell how far a segment is ahead of the bytes delivered; the first one begins the stream."""
         if self.next is None:
             self._expect(sequence)
+            self._begins, self._since = True, now
             return 0
         return distance(sequence, self.next)
 
@@ -183,23 +272,42 @@ class HalfStream:
             self._acked = max(0, self.offset + distance(self._early_acknowledgment, sequence))
             self._early_acknowledgment = None
 
-    def _begin_anew(self, sequence: int, number: int, time_ns: int) -> None:
-        """Go on at numbers that have nothing to do with the ones before: nobody can tell what is between."""
-        while self._held:
-            self._give_up(number, time_ns)
+    def _lowest(self) -> int:
+        """Tell how far the first byte held is from the one expected: 0, or negative."""
+        return min(0, self._held[0].offset - self.offset) if self._held else 0
+
+    def _wander(self, sequence: int, data: bytes, sent: int, now: Moment) -> None:
+        """Take a segment of unbelievable number. Two that belong together are another connection on these ports,
+        whose SYN was not seen; a single one is broken.
+        """
+        stray = self._stray
+        if stray is None or abs(distance(sequence, stray[0])) > limits.WINDOW_BYTES:
+            if stray is not None:
+                self._tell_stray(now)
+            self._stray, self._stray_is_new = (sequence, data, sent, now), True
+            return
+        self._stray, self._stray_is_new = None, False
+        while self._held or self._begins:
+            self._give_up(now)
         self.flush()
-        self._events.append(StreamGap(self.connection, self.from_client, None, number, time_ns, self._last[1]))
-        self.next = sequence
-        self.recent = b""
-        self._fin = None
-        self._finished = False
-        # Offsets go on, so that nothing taken for the first byte of the stream is one.
-        self.offset = self._sent = self._acked = max(self.offset, 1)
+        self._tell_gap(None, stray[3].number, stray[3].time_ns)
+        self.next = self.initial = self._closing = self._since = None
+        self._acked, self._sent, self.recent = self.offset, self.offset, b""
+        self.segment(*stray)
+        self._since = now
+        self.segment(sequence, data, sent, now)
+
+    def _tell_stray(self, now: Moment) -> None:
+        assert self._stray is not None
+        number = self._stray[3].number
+        self._stray, self._stray_is_new = None, False
+        self._tell(now, f"the sequence number in packet {number} is far from its stream's: its bytes are left out")
 
     # -- holes -----------------------------------------------------------------------------------------
 
-    def _hold(self, offset: int, data: bytes, number: int, time_ns: int) -> None:
+    def _hold(self, offset: int, data: bytes, now: Moment) -> None:
         """Keep the bytes that no earlier copy has given; where both have one, the first stays."""
+        number, time_ns = now.number, now.time_ns
         at = bisect_right(self._held, offset, key=lambda held: held.offset)
         if at and self._held[at - 1].offset + len(self._held[at - 1].data) > offset:
             at -= 1
@@ -219,50 +327,77 @@ class HalfStream:
             at += 1
         if data:
             added.append(_Held(offset, data, number, time_ns))
-        self._held_bytes += sum(len(held.data) for held in added)
-        self._held_bytes -= sum(len(held.data) for held in self._held[first:at])
+        self.held_bytes += sum(len(held.data) for held in added)
+        self.held_bytes -= sum(len(held.data) for held in self._held[first:at])
         self._held[first:at] = added
         if differs:
-            self._tell_difference(number, time_ns)
-        if self._hole_since is None:
-            self._hole_since = (number, time_ns)
-            self._note_acked(number, time_ns)
+            self._tell(now, _DIFFERS)
+        if self._since is None:
+            self._since = now
+            self._note_acked(now)
 
-    def _fill(self, number: int, time_ns: int, *, filled: bool) -> None:
-        """Deliver what now follows on without a hole; ``filled`` where packet ``number`` closed it."""
+    def _fill(self, now: Moment, *, filled: bool) -> None:
+        """Deliver what now follows on without a hole; ``filled`` where the packet of ``now`` closed it."""
+        if self._begins:
+            return
         count = 0
         for held in self._held:
             if held.offset > self.offset:
                 break
             count += 1
-            completed, when = (number, time_ns) if filled else (held.number, held.time_ns)
+            completed, when = (now.number, now.time_ns) if filled else (held.number, held.time_ns)
             self._deliver(held.data, held.number, completed, when)
-            self._held_bytes -= len(held.data)
+            self.held_bytes -= len(held.data)
         if count:
             del self._held[:count]
-            self._hole_since = (number, time_ns) if self._held else None
-            self._acked_since = None
-            self._note_acked(number, time_ns)
-            self._end_at_fin(number, time_ns)
+            self._wait_anew(now)
+        self._end_if_done(now)
 
-    def _note_acked(self, number: int, time_ns: int) -> None:
-        if self._held and self._acked_since is None and self._acked >= self._held[0].offset:
-            self._acked_since = (number, time_ns)
+    def _wait_anew(self, now: Moment) -> None:
+        """Begin to wait for the next thing that is missing, if there is one."""
+        self._since = now if self._held or self._closing is not None else None
+        self._acked_since = None
+        self._note_acked(now)
 
-    def _give_up(self, number: int, time_ns: int) -> None:
-        """Declare the first hole lost and go on behind it."""
-        missing = self._held[0].offset - self.offset
+    def _note_acked(self, now: Moment) -> None:
+        if self._since is not None and self._acked_since is None and not self._begins:
+            wanted = self._held[0].offset if self._held else self._end
+            if self._acked >= wanted:
+                self._acked_since = now
+
+    def _give_up(self, now: Moment) -> None:
+        """Wait no longer for what is waited for: declare the first hole lost, and go on behind it."""
+        if not self._held and not self._begins:
+            self.end(self._closing or "rst", now)
+            return
         self.flush()
-        self._events.append(StreamGap(self.connection, self.from_client, missing, number, time_ns, self._last[1]))
+        missing = 0
+        if self._held:
+            next_ = self._held[0]
+            missing = next_.offset - self.offset
+            if not self._begins:
+                self._tell_gap(missing, next_.number, next_.time_ns)
+        self._begins = False
         self._advance(b"", missing)
         self.recent = b""
-        self._released = number
-        self._fill(number, time_ns, filled=False)
+        self._wait_anew(now)
+        self._fill(now, filled=False)
         self.flush()
 
-    def _give_up_over_limit(self, number: int, time_ns: int) -> None:
-        while self._held_bytes > limits.HELD_BYTES or len(self._held) > limits.HELD_SEGMENTS:
-            self._give_up(number, time_ns)
+    # -- the end -----------------------------------------------------------------------------------------
+
+    def _close(self, reason: str, offset: int, now: Moment) -> None:
+        """Learn that the stream ends at an offset."""
+        self._closing, self._end = reason, offset
+        if self._since is None:
+            self._wait_anew(now)
+        self._end_if_done(now)
+
+    def _end_if_done(self, now: Moment) -> None:
+        if self._closing is None or self.ended or self._held or self._begins:
+            return
+        if self.offset >= self._end:
+            self.end(self._closing, now)
 
     # -- delivery --------------------------------------------------------------------------------------
 
@@ -271,11 +406,9 @@ class HalfStream:
             self.ended = False
             # Stream order: nothing is readable before what precedes it.
             if completed >= self._last[0]:
+                self.forget(completed)
                 self._last = (completed, time_ns)
-            self._pieces.append(data)
-            self._numbers.append(number)
-            self._completed.append(self._last[0])
-            self._times.append(self._last[1])
+            self._delivered.append((data, number, *self._last))
             self._advance(data, len(data))
 
     def _advance(self, data: bytes, size: int) -> None:
@@ -287,41 +420,41 @@ class HalfStream:
 
     def flush(self) -> None:
         """Make one event of the bytes delivered since the last."""
-        if self._pieces:
-            data = b"".join(self._pieces)
-            ends, end = [], 0
-            for piece in self._pieces:
-                end += len(piece)
-                ends.append(end)
+        if self._delivered:
+            pieces, numbers, completed, times = zip(*self._delivered, strict=True)
+            ends = list(accumulate(map(len, pieces)))
             self._events.append(
                 StreamData(
                     self.connection,
                     self.from_client,
-                    self.initial is not None and self.offset == end,
-                    data,
+                    self.initial is not None and self.offset == ends[-1],
+                    b"".join(pieces),
                     ends,
-                    self._numbers,
-                    self._completed,
-                    self._times,
-                    self._released,
+                    list(numbers),
+                    list(completed),
+                    list(times),
                 )
             )
-            self._pieces, self._numbers, self._completed, self._times = [], [], [], []
-        self._released = 0
+            self._delivered.clear()
 
-    def _compare(self, offset: int, data: bytes, number: int, time_ns: int) -> None:
+    def _compare(self, offset: int, data: bytes, now: Moment) -> None:
         """Tell where a retransmission differs from the bytes delivered before, as far as they are kept."""
+        self.forget(now.number)
         kept_from = self.offset - len(self.recent)
         again = data[max(kept_from - offset, 0) : self.offset - offset]
         at = max(offset - kept_from, 0)
         if again != self.recent[at : at + len(again)]:
-            self._tell_difference(number, time_ns)
+            self._tell(now, _DIFFERS)
 
-    def _tell_difference(self, number: int, time_ns: int) -> None:
+    def _tell_gap(self, size: int | None, number: int, time_ns: int) -> None:
+        self.ended = False
+        gap = StreamGap(self.connection, self.from_client, size, number, time_ns, self._last[1])
+        self._events.append(gap)
+
+    def _tell(self, now: Moment, reason: str) -> None:
         self.flush()
-        reason: Final = "a retransmission differs from the first copy, which is kept"
-        self._events.append(Malformed("tcp", self.connection, self.from_client, number, time_ns, None, reason))
+        problem = Malformed("tcp", self.connection, self.from_client, now.number, now.time_ns, None, reason)
+        self._events.append(problem)
 
-    def _end_at_fin(self, number: int, time_ns: int) -> None:
-        if self._fin is not None and self.offset >= self._fin and not self._held:
-            self.end("fin", number, time_ns)
+
+_DIFFERS: Final = "a retransmission differs from the first copy, which is kept"

@@ -10,11 +10,13 @@ import msgspec
 from dissector import limits
 from dissector.oslo import jsontext
 from dissector.oslo.compression import decompress
+from dissector.oslo.maskpairs import VALUE_KEYS, marked, names_value
 from dissector.oslo.masktext import MASK, mask_text
-from dissector.oslo.secretkeys import names_secret
+from dissector.oslo.secretkeys import mentions_secret, names_secret
 from dissector.oslo.undecodable import Undecodable
 
-_JSON_STARTS: Final = frozenset("{[ \t\r\n")
+_NO_CONTROLS: Final = bytes(set(range(256)) - set(range(0x80, 0xA0)))
+_JSON_STARTS: Final = frozenset('{[" \t\r\n')
 
 
 def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON or field-table value
@@ -25,11 +27,13 @@ def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON or field-table value
     - the value of a key that names one (`dissector.oslo.secretkeys.names_secret`), whatever its type. None,
       booleans and what is empty stay: they tell that there was no secret. (``strutils.mask_dict_password``
       masks these too, but looks into an object below such a key instead of masking it.)
-    - the ``value`` of an object whose ``key`` or ``name`` names one, as in ``{"key": "password", "value": …}``.
+    - the ``value`` of an object whose ``key`` or ``name`` names one, as in ``{"key": "password", "value": …}``
+      (`dissector.oslo.maskpairs`), and what a list holds beside such a name: ``["password", …]``,
+      ``["--password", …]``;
     - what `dissector.oslo.masktext.mask_text` finds in a string, be it a value or a key;
-    - any of these in a string that is itself a JSON object or array, which is then encoded again.
+    - any of these in a string that is itself JSON, which is then encoded again.
 
-    What nothing marks as a secret cannot be known as one: a password that is an item of a list, say.
+    What nothing marks as a secret cannot be known as one: a password that is an item of a list of others, say.
 
     The order of keys is kept. Objects and arrays deeper than `limits.JSON_DEPTH` (through strings that hold
     JSON, too) are masked as a whole, and so is a value for which the caller left too little stack.
@@ -55,12 +59,21 @@ def mask_json(body: bytes, compression: str | None = None) -> bytes | None:
     except Undecodable:
         return None
     masked = mask(value)
-    return body if masked is value else _dumps_like(masked, body.decode()).encode()
+    text = body.decode()
+    return body if masked is value and not _hides_more(text, value) else _dumps_like(masked, text).encode()
 
 
 def mask_bytes(data: bytes) -> bytes:
-    """Mask the secrets in bytes that are no UTF-8 text, as far as they are written in ASCII."""
-    return mask_text(data.decode("latin-1")).encode("latin-1")
+    """Mask the secrets in bytes that are no UTF-8 text, as far as they are written in ASCII.
+
+    Of binary data that mentions one nothing is left but `MASK` (`mask_text`). So are octets that ISO 8859-1 has no
+    characters for, in the first of which MessagePack begins its objects and lists.
+    """
+    text = data.decode("latin-1")
+    if data.translate(None, _NO_CONTROLS) and mentions_secret(text.replace("\0", "").lower()):
+        return MASK.encode()
+    masked = mask_text(text)
+    return data if masked == text else masked.encode("latin-1", "backslashreplace")
 
 
 def _mask(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON or field-table value
@@ -83,25 +96,17 @@ def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK
             masked = masker(item, depth + 1)
         else:
             masked = _hide(item) if verdict.secret else _mask(item, depth + 1)
+            if verdict.is_value and names_value(value):
+                masked = _hide(item)
             if verdict.shown != name:
                 renamed[key] = verdict.shown
         if masked is not item:
             if changed is None:
                 changed = dict(value)
             changed[key] = masked
-    if "value" in value and _names_secret_value(value):
-        hidden = _hide(value["value"])
-        if hidden is not value["value"]:
-            changed = dict(value) if changed is None else changed
-            changed["value"] = hidden
     if changed is None:
         changed = value
     return {renamed.get(key, key): item for key, item in changed.items()} if renamed else changed
-
-
-def _names_secret_value(value: dict[Any, Any]) -> bool:
-    """Tell whether an object is a pair of name and value whose name is that of a secret."""
-    return any(isinstance(name := value.get(key), str) and names_secret(name) for key in ("key", "name"))
 
 
 def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: ANN401 - MASK or a list
@@ -117,6 +122,11 @@ def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: 
             if changed is None:
                 changed = list(value)
             changed[index] = masked
+    for index in marked(value):
+        hidden = _hide(value[index])
+        if hidden is not value[index]:
+            changed = list(value) if changed is None else changed
+            changed[index] = hidden
     return value if changed is None else changed
 
 
@@ -128,7 +138,9 @@ def _mask_str(value: str, depth: int) -> str:
             pass
         else:
             masked_inner = _mask(inner, depth + 1)
-            return value if masked_inner is inner else _dumps_like(masked_inner, value)
+            return (
+                value if masked_inner is inner and not _hides_more(value, inner) else _dumps_like(masked_inner, value)
+            )
     masked = mask_text(value)
     return value if masked == value else masked
 
@@ -161,20 +173,31 @@ class _Verdict(msgspec.Struct, frozen=True, gc=False):
 
     secret: bool
     """Its value is a secret."""
+    is_value: bool
+    """Its value is a secret where another key of the object has the name of one for its value."""
     shown: str
     """The key itself, its own secrets masked (a URL can be a key)."""
 
 
-_PLAIN: Final = _Verdict(secret=False, shown="")
+_PLAIN: Final = _Verdict(secret=False, is_value=False, shown="")
 """The verdict on keys that neither name nor hold a secret: nearly all."""
 
 
 def _judge(key: str) -> _Verdict:
-    secret, shown = names_secret(key), mask_text(key)
-    return _Verdict(secret, shown) if secret or shown != key else _PLAIN
+    secret, is_value, shown = names_secret(key), key.lower() in VALUE_KEYS, mask_text(key)
+    return _Verdict(secret, is_value, shown) if secret or is_value or shown != key else _PLAIN
 
 
 _remembered: Final = lru_cache(limits.KEY_CACHE_ENTRIES)(_judge)
+
+
+def _hides_more(text: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Tell whether a JSON text may hold a secret that its decoded value does not: of a repeated key the last counts.
+
+    Then the text has more colons than the value has when it is encoded again; nearly none has.
+    """
+    is_whole = text.count(":") == msgspec.json.encode(value).count(b":") and "\\u003" not in text
+    return not is_whole and mask_text(text) != text
 
 
 def _dumps_like(value: Any, text: str) -> str:  # noqa: ANN401 - any JSON value

@@ -47,7 +47,7 @@ def decode(
     except Undecodable as error:
         if show_secrets:
             return Decoded(None, BodyFields(base64=base64.b64encode(body).decode(), reason=str(error)))
-        return Decoded(None, BodyFields(text=MASK, reason=str(error)))
+        return Decoded(None, BodyFields(text=MASK, reason=mask_text(str(error))))
     try:
         value = jsontext.loads(plain)
     except Undecodable as error:
@@ -110,10 +110,12 @@ def _oslo(
 
 
 def _raw(body: bytes, reason: str | UnsetType, *, show_secrets: bool) -> BodyFields:
-    """Give a body that is no JSON: as text if it is UTF-8, else in base64."""
+    """Give a body that is no JSON: as text if it is UTF-8, or `MASK`, else in base64."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
         shown = body if show_secrets else mask_bytes(body)
+        if shown == MASK.encode():
+            return BodyFields(text=MASK, reason=reason)
         return BodyFields(base64=base64.b64encode(shown).decode(), reason=reason)
     return BodyFields(text=text if show_secrets else mask_text(text), reason=reason)

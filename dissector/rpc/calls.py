@@ -6,6 +6,7 @@ out when its verdict is known; what still comes of it is then only counted.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -43,6 +44,10 @@ class CallCounts(msgspec.Struct):
     """Requests given out before their verdict was known, because there were too many."""
     bad_expirations: int = 0
     """Calls whose expiration is no number of milliseconds, so that nobody can tell when they time out."""
+    forgotten_queues: int = 0
+    """Declared queues that were forgotten, as there were too many (`limits.DECLARED_QUEUES`)."""
+    forgotten_legs: int = 0
+    """Legs whose ack or confirm was not waited for any longer, as there were too many (`limits.UNSETTLED_LEGS`)."""
     steps_back: int = 0
     """Times that the capture's clock stepped back by more than a second."""
 
@@ -86,7 +91,7 @@ class Calls:
                 self._sight.saw(event)
             if event.name in _TELLING:
                 self._sight.learn(event)
-                self._topics.learn(event)
+                self.counts.forgotten_queues += self._topics.learn(event)
             for ordinal in event.settled:
                 self._settled(event, ordinal)
         if not self._out:
@@ -94,12 +99,13 @@ class Calls:
         out, self._out = self._out, []
         return out
 
-    def finish(self) -> list[CallRecord]:
-        """Give the requests that are left, judged at the time of the last event."""
-        for call in sorted(self._open.values(), key=lambda call: call.begin_ns):
-            self._give(call)
-        out, self._out = self._out, []
-        return out
+    def finish(self) -> Iterator[CallRecord]:
+        """Give the requests that are left, judged at the time of the last event, and forget each."""
+        left = sorted(self._open.values(), key=lambda call: call.begin_ns)
+        left.reverse()
+        while left:
+            self._give(left.pop())
+            yield self._out.pop()
 
     # -- requests --------------------------------------------------------------------------------------
 
@@ -288,7 +294,8 @@ class Calls:
     # -- acks and confirms -----------------------------------------------------------------------------
 
     def _await_settling(self, call: Call, leg: Leg) -> None:
-        remember(self._unsettled, (leg.stream, leg.ordinal), call, limits.UNSETTLED_LEGS)
+        if remember(self._unsettled, (leg.stream, leg.ordinal), call, limits.UNSETTLED_LEGS) is not None:
+            self.counts.forgotten_legs += 1
 
     def _settled(self, event: Event, ordinal: int) -> None:
         call = self._unsettled.pop((event.connection.tcp.stream, ordinal), None)
@@ -378,16 +385,16 @@ class Calls:
             remember(self._closed, call.msg_id, call.reply_deliver, limits.CLOSED_IDS)
 
 
-_Signature = tuple[str, str | None, int | None]
-"""What all legs of a request have in common, as they have the same body: kind, method, size."""
+_Signature = int
+"""What all legs of a request have in common, as they have the same body: a hash of kind, method and size."""
 
 
 def _signature(message: Message, hot: HotMessage) -> _Signature:
-    return hot.kind, hot.method, len(message.body)
+    return hash((hot.kind, hot.method, len(message.body)))
 
 
 def _signature_of(call: Call) -> _Signature | None:
-    return None if call.hot is NO_REQUEST else (call.kind, call.hot.method, call.request_bytes)
+    return None if call.hot is NO_REQUEST else hash((call.kind, call.hot.method, call.request_bytes))
 
 
 def _read_reply(call: Call, message: Message, hot: HotMessage) -> None:

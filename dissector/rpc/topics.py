@@ -22,10 +22,11 @@ class Topics:
     def __init__(self) -> None:
         self._queues: OrderedDict[str, None] = OrderedDict()
 
-    def learn(self, event: Event) -> None:
-        """Take note of a queue.declare."""
-        if isinstance(event.method, QueueDeclare) and event.method.queue:
-            remember(self._queues, event.method.queue, None, limits.DECLARED_QUEUES)
+    def learn(self, event: Event) -> bool:
+        """Take note of a queue.declare; say whether an older one had to be forgotten for it."""
+        if not isinstance(event.method, QueueDeclare) or not event.method.queue:
+            return False
+        return remember(self._queues, event.method.queue, None, limits.DECLARED_QUEUES) is not None
 
     def split(self, hot: HotMessage, exchange: str, routing_key: str) -> tuple[str, str | None]:
         """Give the topic and the server, or None where the request names none or nobody can tell."""

@@ -1,5 +1,7 @@
 """Everything about one id: the messages that carry it, the replies to them, and the calls that they make."""
 
+from collections.abc import Iterable
+
 from dissector import limits
 from dissector.amqp import AmqpEvent, Message
 from dissector.fields import CallRecord
@@ -54,7 +56,7 @@ class Trace:
             return wanted in ids
         return any(known is not None and known.startswith(wanted) for known in ids)
 
-    def _take(self, calls: list[CallRecord]) -> None:
+    def _take(self, calls: Iterable[CallRecord]) -> None:
         for call in calls:
             unique_id, msg_id = call.rpc.unique_id, call.rpc.msg_id
             if (unique_id is not None and unique_id in self._unique_ids) or (

@@ -9,7 +9,7 @@ import msgspec
 from dissector.fields import FIELDS, CallRecord, RpcFields
 from dissector.filter import record_lookup
 from dissector.views.csvtext import csv_line
-from dissector.views.escape import escape
+from dissector.views.escape import cut, escape
 from dissector.views.jsonl import json_line
 from dissector.views.table import Table
 from dissector.views.text import shorten
@@ -62,8 +62,8 @@ class CallLines:
         if self._width is not None:
             what = shorten(what)
         line = escape(f"{when:>11} {spans} {rpc.kind:<12} {status:<26} {what}")
-        if self._width is not None and len(line) > self._width:
-            line = line[: self._width - 1] + "…"
+        if self._width is not None:
+            line = cut(line, self._width)
         color = _COLORS.get(rpc.status)
         return ((click.style(line, fg=color) if self._color and color else line) + "\n").encode()
 

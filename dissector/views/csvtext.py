@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -9,8 +10,11 @@ import msgspec
 
 from dissector.views.escape import escape
 
-_RUN: Final = ("=", "+", "-", "@")
-"""How a cell begins that a spreadsheet takes for a formula."""
+_FORMULA: Final = r"[=+\-@＝＋－＠]"
+_RUN: Final = re.compile(rf"(?:\A|(?<=[;|]))[ '\"]*(?={_FORMULA})")
+"""Where a formula may begin for a spreadsheet (OWASP, CSV Injection): at the beginning of a cell, and behind what may
+be taken for the end of one: in many countries that is ``;``. East Asian editions take the wide signs for the others.
+Tabs and carriage returns are escaped."""
 
 
 def csv_line(values: Iterable[Any]) -> bytes:
@@ -28,4 +32,9 @@ def _cell(value: Any) -> str | int | float:  # noqa: ANN401 - any JSON value
     if isinstance(value, int | float):
         return value
     text = escape(value if isinstance(value, str) else msgspec.json.encode(value).decode())
-    return "'" + text if text.startswith(_RUN) else text
+    return neutral(text)
+
+
+def neutral(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would take for a formula: it makes the cell text."""
+    return _RUN.sub(r"'\g<0>", text)

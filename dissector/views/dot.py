@@ -1,6 +1,7 @@
 """``-T dot``: topology as a Graphviz digraph, from clients over exchanges and queues to clients.
 
-Language: https://graphviz.org/doc/info/lang.html. In a quoted string only ``"`` and ``\\`` mean something.
+Language: https://graphviz.org/doc/info/lang.html. In a quoted label ``"``, ``\\`` and, as HTML's entities are known
+there, ``&`` mean something.
 """
 
 from collections.abc import Iterable, Iterator
@@ -104,5 +105,5 @@ def _client(process: Name | Process) -> tuple[str, str]:
 
 def _quoted(*lines: str) -> str:
     """Write lines as one quoted string, what is not printable escaped."""
-    texts = [escape(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines if line]
+    texts = [escape(line).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines if line]
     return '"' + "\\n".join(texts) + '"'

@@ -1,4 +1,15 @@
-"""Text from the wire made safe to write: it may neither command a terminal nor break a line."""
+"""Text from the wire made safe to write: it may neither command a terminal nor break a line, nor hide in it."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Final
+
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What Python calls printable and nobody sees: the rest of Unicode's default ignorable code points
+(``Default_Ignorable_Code_Point`` in DerivedCoreProperties.txt), and the empty Braille pattern."""
 
 
 def escape(text: str) -> str:
@@ -6,6 +17,44 @@ def escape(text: str) -> str:
 
     They become Python's escapes (``\n``, ``\x1b``, ``\u202e``); a text without any is given back as it is.
     """
-    if text.isprintable():
+    return escape_with(text, _python_escape)
+
+
+def escape_with(text: str, write: Callable[[str], str]) -> str:
+    """Write out what `escape` does, in the notation of another language: ``write`` gives that of one character."""
+    if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(char if char.isprintable() and not _UNSEEN.match(char) else write(char) for char in text)
+
+
+def _python_escape(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def columns(text: str) -> int:
+    """Give the columns that escaped text takes on a terminal: two for wide characters, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def pad(text: str, width: int) -> str:
+    """Fill escaped text up with spaces to so many columns."""
+    return text + " " * (width - columns(text))
+
+
+def cut(text: str, width: int) -> str:
+    """Cut escaped text that takes more than so many columns, and say so with an ellipsis."""
+    if columns(text) <= width:
+        return text
+    if text.isascii():
+        return text[: width - 1] + "…"
+    taken, kept = 0, []
+    for char in text:
+        taken += columns(char)
+        if taken > width - 1:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"

@@ -30,7 +30,9 @@ class FirehoseView:
             return b""
         body = plain_body(event, show_secrets=self._show_secrets)
         envelope = envelope_of(body)
-        lines = [f"[x] {escape(_key(event))}:{escape(event.connection.node or UNKNOWN)}:{routing_keys(event)}"]
+        lines = [
+            f"[x] {escape(_key(event))}:{escape(event.connection.node or UNKNOWN)}:{escape(str(routing_keys(event)))}"
+        ]
         if envelope is None:
             lines.append(f" message:  {escape(body.decode('utf-8', 'backslashreplace'))}")
         else:

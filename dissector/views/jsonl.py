@@ -3,6 +3,7 @@
 import msgspec
 
 from dissector.amqp import AmqpEvent, Message
+from dissector.views.escape import escape_with
 from dissector.views.record import event_record, record
 
 
@@ -30,9 +31,7 @@ class JsonlView:
 def json_line(encoded: bytes) -> bytes:
     """End a JSON text as a line that is safe to show: what is not printable in it is escaped, as JSON allows."""
     if not encoded.isascii() or b"\x7f" in encoded:
-        text = encoded.decode()
-        if not text.isprintable():
-            encoded = "".join(char if char.isprintable() else _escape(char) for char in text).encode()
+        encoded = escape_with(encoded.decode(), _escape).encode()
     return encoded + b"\n"
 
 

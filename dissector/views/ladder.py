@@ -9,7 +9,7 @@ import msgspec
 from dissector.amqp import Message
 from dissector.fields import CallRecord, OsloFields, RpcFields
 from dissector.views.calls import BAD_STATUSES
-from dissector.views.escape import escape
+from dissector.views.escape import columns, cut, escape, pad
 from dissector.views.record import record
 from dissector.views.times import TimeFormat, time_format
 
@@ -51,9 +51,9 @@ class Ladder:
         """Give the ladder of the calls, and the contents of their messages below it."""
         arrows = sorted((arrow for call in calls for arrow in _arrows(call.rpc)), key=lambda arrow: arrow.time)
         names = dict.fromkeys(name for arrow in arrows for name in (arrow.begin, *arrow.ends))
-        columns = {name: column for column, name in enumerate(names)}
-        lines = [" " * _TIME_WIDTH + "".join(f" {_cut(name):^{_COLUMN_WIDTH}}" for name in columns).rstrip()]
-        lines += [self._line(arrow, columns) for arrow in arrows]
+        places = {name: column for column, name in enumerate(names)}
+        lines = [" " * _TIME_WIDTH + "".join(f" {_centred(_cut(name))}" for name in places).rstrip()]
+        lines += [self._line(arrow, places) for arrow in arrows]
         contents = self._contents(messages)
         for call in calls:
             lines += ["", *self._call(call.rpc, contents)]
@@ -61,11 +61,11 @@ class Ladder:
 
     # -- the ladder ------------------------------------------------------------------------------------
 
-    def _line(self, arrow: _Arrow, columns: dict[str, int]) -> str:
-        begin = columns[arrow.begin]
-        ends = [columns[name] for name in arrow.ends]
-        cells = [" "] * (len(columns) * (_COLUMN_WIDTH + 1))
-        middles = [column * (_COLUMN_WIDTH + 1) + _COLUMN_WIDTH // 2 + 1 for column in range(len(columns))]
+    def _line(self, arrow: _Arrow, places: dict[str, int]) -> str:
+        begin = places[arrow.begin]
+        ends = [places[name] for name in arrow.ends]
+        cells = [" "] * (len(places) * (_COLUMN_WIDTH + 1))
+        middles = [column * (_COLUMN_WIDTH + 1) + _COLUMN_WIDTH // 2 + 1 for column in range(len(places))]
         for middle in middles:
             cells[middle] = "│"
         first, last = middles[min(begin, *ends)], middles[max(begin, *ends)]
@@ -80,8 +80,8 @@ class Ladder:
                 cells[middles[end] + 1] = "◀"
         drawn = f"{self._time(round(arrow.time * 1e6) * 1000):>{_TIME_WIDTH}}{''.join(cells)}  {escape(arrow.text)}"
         drawn = drawn.rstrip()
-        if self._width is not None and len(drawn) > self._width:
-            drawn = drawn[: self._width - 1] + "…"
+        if self._width is not None:
+            drawn = cut(drawn, self._width)
         return self._paint(drawn, is_bad=arrow.is_bad)
 
     def _paint(self, text: str, *, is_bad: bool) -> str:
@@ -160,10 +160,15 @@ def _ms(seconds: float) -> str:
 
 def _cut(name: str) -> str:
     name = escape(name)
-    if len(name) <= _NAME_WIDTH:
+    if columns(name) <= _NAME_WIDTH:
         return name
     program, _, pid = name.rpartition(":")
-    return f"{program[: _NAME_WIDTH - len(pid) - 2]}…:{pid}" if program else name[: _NAME_WIDTH - 1] + "…"
+    room = _NAME_WIDTH - len(pid) - 1
+    return f"{cut(program, room)}:{pid}" if program and room > 1 else cut(name, _NAME_WIDTH)
+
+
+def _centred(name: str) -> str:
+    return pad(" " * ((_COLUMN_WIDTH - columns(name)) // 2) + name, _COLUMN_WIDTH)
 
 
 def _value(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any JSON value

@@ -11,11 +11,12 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 
 from dissector.amqp import AmqpEvent, Message
+from dissector.amqp._methods import BasicReturn
 from dissector.fields import FailureFields, OsloFields, PropertiesFields, seconds
 from dissector.filter import Lookup, record_lookup
 from dissector.oslo import HotMessage
 from dissector.rpc.hot import hot_of
-from dissector.views.record import event_record, properties_of, record
+from dissector.views.record import event_record, properties_of, record, reply_text
 
 
 def _of_method(*legs: str, name: str) -> Callable[[Message], Any]:
@@ -51,18 +52,13 @@ _DIRECT: Final[dict[str, Callable[[Message], Any]]] = {
     "amqp.redelivered": _of_method("deliver", "get", name="redelivered"),
     "amqp.mandatory": _of_method("publish", name="mandatory"),
     "amqp.reply_code": _of_method("return", name="reply_code"),
-    "amqp.reply_text": _of_method("return", name="reply_text"),
     "amqp.vhost": attrgetter("connection.vhost"),
     "amqp.user": attrgetter("connection.user"),
     "amqp.connection_name": attrgetter("connection.name"),
     "amqp.node": attrgetter("connection.node"),
     "amqp.properties": attrgetter("properties"),
     "amqp.body_size": lambda message: len(message.body),
-    **{
-        f"amqp.properties.{name}": _property(name)
-        for name in PropertiesFields.__struct_fields__
-        if name != "headers"  # they are to be masked
-    },
+    **{f"amqp.properties.{name}": _property(name) for name in ("delivery_mode", "priority", "timestamp")},
 }
 """What no decode of the body is needed for."""
 
@@ -73,7 +69,8 @@ _FAILURE: Final[dict[str, Callable[[FailureFields], Any]]] = {
     f"oslo.failure.{shown}": attrgetter(name)
     for shown, name in zip(FailureFields.__struct_encode_fields__, FailureFields.__struct_fields__, strict=True)
 }
-_HEADERS: Final = "amqp.properties.headers"
+_PROPERTIES: Final = {f"amqp.properties.{name}": name for name in PropertiesFields.__struct_fields__}
+"""Those that are not numbers are to be masked."""
 
 
 class MessageLookup:
@@ -83,11 +80,12 @@ class MessageLookup:
     is not shown.
     """
 
-    __slots__ = ("_hot", "_message", "_record", "_show_secrets")
+    __slots__ = ("_hot", "_message", "_properties", "_record", "_show_secrets")
 
     def __init__(self, message: Message, *, show_secrets: bool = False) -> None:
         self._message = message
         self._show_secrets = show_secrets
+        self._properties: PropertiesFields | None = None
         self._hot: HotMessage | UnsetType | None = UNSET
         self._record: Lookup | None = None
 
@@ -108,12 +106,20 @@ class MessageLookup:
             return self._identified()
         if name == "body":
             return True if self._identified() is None else None
-        if name == _HEADERS:
-            headers = properties_of(self._message, show_secrets=self._show_secrets).headers
-            return None if headers is UNSET else headers
+        if name == "amqp.reply_text":
+            method = self._message.method
+            return reply_text(method, show_secrets=self._show_secrets) if isinstance(method, BasicReturn) else None
+        if name in _PROPERTIES:
+            return self._property(_PROPERTIES[name])
         if self._record is None:
             self._record = record_lookup(record(self._message, show_secrets=self._show_secrets))
         return self._record(name)
+
+    def _property(self, name: str) -> Any:  # noqa: ANN401 - any property's value
+        if self._properties is None:
+            self._properties = properties_of(self._message, show_secrets=self._show_secrets)
+        value = getattr(self._properties, name)
+        return None if value is UNSET else value
 
     def _identified(self) -> HotMessage | None:
         if self._hot is UNSET:

@@ -26,8 +26,20 @@ from dissector.rpc.hot import compression_of, expiration_of
 
 P = TypeVar("P", Properties, PropertiesFields)
 
-_CHOSEN: Final = ("headers", "correlation_id", "reply_to", "message_id", "type", "user_id", "app_id", "cluster_id")
-"""Properties in which a sender may have put anything."""
+_CHOSEN: Final = (
+    "headers",
+    "content_type",
+    "content_encoding",
+    "correlation_id",
+    "reply_to",
+    "expiration",
+    "message_id",
+    "type",
+    "user_id",
+    "app_id",
+    "cluster_id",
+)
+"""Properties in which a sender may have put anything: all but the numbers."""
 
 
 def properties_of(message: Message, *, show_secrets: bool) -> PropertiesFields:

@@ -6,7 +6,7 @@ import msgspec
 
 from dissector.rpc.statistics import Quantiles, StatisticsRecord
 from dissector.views.csvtext import csv_line
-from dissector.views.escape import escape
+from dissector.views.escape import columns, cut, escape, pad
 from dissector.views.jsonl import json_line
 
 _HEADS: Final = tuple(
@@ -19,9 +19,9 @@ def statistics_table(records: list[StatisticsRecord]) -> bytes:
     """Write a line a group: counts, then latencies in milliseconds, of which the queue wait and the service."""
     by = records[0].by if records else "method"
     rows = [(by, *_HEADS), *(_row(record) for record in records)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS) + 1)]
+    widths = [max(columns(row[column]) for row in rows) for column in range(len(_HEADS) + 1)]
     lines = [
-        "  ".join(cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(cells))
+        "  ".join(pad(cell, width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(cells))
         for cells in (list(zip(row, widths, strict=True)) for row in rows)
     ]
     return "".join(line.rstrip() + "\n" for line in lines).encode()
@@ -55,9 +55,8 @@ def _flat(record: StatisticsRecord) -> list[tuple[str, Any]]:
 
 def _row(record: StatisticsRecord) -> tuple[str, ...]:
     latency = record.latency
-    key = escape(record.key)
     return (
-        key if len(key) <= _KEY_WIDTH else key[: _KEY_WIDTH - 1] + "…",
+        cut(escape(record.key), _KEY_WIDTH),
         f"{record.count:,}",
         "-" if record.rate is None else f"{record.rate:.2f}",
         f"{record.errors:,}",

@@ -10,11 +10,13 @@ from dissector.amqp import AmqpEvent, Message
 from dissector.errors import UsageError
 from dissector.filter import Lookup, Reference, resolve, values_of
 from dissector.filter.names import GROUP, NoSuchField
+from dissector.views.csvtext import neutral
 from dissector.views.escape import escape
 from dissector.views.jsonl import json_line
 from dissector.views.lookup import lookup_of
 
 _NAMED: Final = {"/t": "\t", "/s": " "}
+_CSV_SEPARATORS: Final = (",", ";")
 _QUOTES: Final = {"d": '"', "s": "'", "n": ""}
 
 
@@ -62,12 +64,14 @@ class Table:
 
     A field is any name that filters take, but not a group; raises `UsageError` for others. A column is empty where
     the field is absent. Several values stand one after another, JSON objects and lists as compact JSON, true and
-    false as such. What would break a line or command a terminal is escaped.
+    false as such. What would break a line or command a terminal is escaped; with a comma or a semicolon between
+    columns no text is a formula (`dissector.views.csvtext`).
     """
 
     def __init__(self, fields: Sequence[str], options: TableOptions) -> None:
         self._columns: list[Callable[[Lookup], list[Any]]] = [values_of(_column(field)) for field in fields]
         self._options = options
+        self._is_csv = options.separator in _CSV_SEPARATORS
         self.head = self._line(fields) if options.header else b""
         """The header, or nothing."""
 
@@ -78,7 +82,9 @@ class Table:
     def _cell(self, values: list[Any]) -> str:
         if self._options.occurrence != "a":
             values = values[:1] if self._options.occurrence == "f" else values[-1:]
-        return self._options.aggregator.join(map(_written, values))
+        cell = self._options.aggregator.join(map(_written, values))
+        is_number = len(values) == 1 and isinstance(values[0], int | float)
+        return neutral(cell) if self._is_csv and not is_number else cell
 
     def _line(self, cells: Sequence[str]) -> bytes:
         quote = self._options.quote

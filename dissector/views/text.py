@@ -11,8 +11,8 @@ from dissector.amqp import AmqpConnection, AmqpEvent, Event, Message
 from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicReturn
 from dissector.fields import OsloFields
 from dissector.net import Malformed
-from dissector.views.escape import escape
-from dissector.views.record import decode_body, event_record, reply_text
+from dissector.views.escape import columns, cut, escape, pad
+from dissector.views.record import decode_body, event_record, properties_of, reply_text
 from dissector.views.times import TimeFormat, time_format
 
 _COLORS: Final = {
@@ -85,11 +85,12 @@ class TextView:
         way = f"{ends[0]} → {ends[1]}"
         if self._width is not None:
             way, info = shorten(way), shorten(info)
+        way = escape(way)
         most = _ENDS_WIDTH_MAX if self._width is None else _ENDS_WIDTH_ON_TERMINAL
-        self._ends_width = max(self._ends_width, min(len(way), most))
-        line = escape(f"{event.number:>6} {self._time(event.time_ns):>11} {way:<{self._ends_width}} {info}".rstrip())
-        if self._width is not None and len(line) > self._width:
-            line = line[: self._width - 1] + "…"
+        self._ends_width = max(self._ends_width, min(columns(way), most))
+        line = f"{event.number:>6} {self._time(event.time_ns):>11} {pad(way, self._ends_width)} {escape(info)}".rstrip()
+        if self._width is not None:
+            line = cut(line, self._width)
         return ((click.style(line, fg=color) if self._color and color else line) + "\n").encode()
 
     # -- what a message says ---------------------------------------------------------------------------
@@ -107,7 +108,7 @@ class TextView:
         if oslo is not None:
             color = _BAD if oslo.failure is not None else color or _COLORS.get(oslo.kind)
             return f"{oslo.kind:<12} {_what(oslo)}{notes}{_ids(oslo)}", color
-        content_type = message.properties.content_type or "no content type"
+        content_type = properties_of(message, show_secrets=self._show_secrets).content_type or "no content type"
         reason = decoded.body.reason if decoded.body else None
         if reason:
             return f"{'undecodable':<12} {content_type}: {reason}{notes}", _BAD

@@ -49,7 +49,7 @@ def deliver(channel=1, octets=b"", *, tag="t", delivery_tag=1, pieces=1):
 
 
 def data_of(octets, number=1, *, at_start=False, from_client=True, tcp=TCP):
-    return StreamData(tcp, from_client, at_start, octets, [len(octets)], [number], [number], [number * 1000], 0)
+    return StreamData(tcp, from_client, at_start, octets, [len(octets)], [number], [number], [number * 1000])
 
 
 def pieces_of(octets, cuts):
@@ -57,10 +57,10 @@ def pieces_of(octets, cuts):
     return [octets[begin:end] for begin, end in pairwise(places)]
 
 
-def frames_of(pieces, *, at_start=True, gap_after=None):
+def frames_of(pieces, *, at_start=True, gap_after=None, gap_size=None):
     """Read pieces, one packet each, to the end: (frames as (kind, channel, payload), notes, the reader).
 
-    ``gap_after``: bytes are missing after so many pieces.
+    ``gap_after``: bytes are missing after so many pieces, ``gap_size`` or an unknown number.
     """
     reader = FrameReader()
     frames, notes = [], []
@@ -74,10 +74,10 @@ def frames_of(pieces, *, at_start=True, gap_after=None):
 
     for number, piece in enumerate(pieces, 1):
         if gap_after == number - 1:
-            take(*reader.gap(number))
+            take(*reader.gap(gap_size)[:2])
         if piece:
-            take(*reader.feed(data_of(piece, number, at_start=at_start and number == 1)))
-    take(*reader.gap(len(pieces)))
+            take(*reader.feed(data_of(piece, number, at_start=at_start and number == 1 and gap_after != 0)))
+    take(*reader.gap(None)[:2])
     return frames, notes, reader
 
 

@@ -57,6 +57,26 @@ def test_what_is_known_of_the_connection(mechanism, make):
     assert [event.connection.user for event in events[:3]] == [None, None, "nova"]
 
 
+def test_connections_share_what_is_equal():
+    ones, others = (opened()[0].client(*publish(1, b"x"))[0].connection for _ in range(2))
+    assert ones.server_properties is others.server_properties
+    assert ones.user is others.user
+
+
+def test_properties_that_are_too_large_are_not_kept(monkeypatch):
+    monkeypatch.setattr(limits, "SHARED_BYTES", 60)
+    wire, _ = opened()
+    (message,) = wire.client(*publish(1, b"x"))
+    assert (message.connection.client_properties, message.connection.server_properties) == (None, None)
+    assert wire.dissection.counts.large_properties == 2
+
+
+def test_a_long_user_is_cut():
+    wire, _ = opened("PLAIN", plain("u" * 9_000, SECRET))
+    (message,) = wire.client(*publish(1, b"x"))
+    assert message.connection.user == "u" * limits.USER_CHARS
+
+
 def test_nothing_is_known_in_mid_stream():
     wire = middle()
     (message,) = wire.client(*publish(1, b"x"))
@@ -228,6 +248,54 @@ def test_declare_without_an_answer(wire):
     assert queue_of(wire) == "amq.gen-2"
 
 
+def test_an_answer_whose_declare_was_not_seen_says_nothing(wire):
+    wire.broker(method(1, spec.Queue.DeclareOk("q", 0, 0)))
+    consume(wire, "", "t")
+    assert queue_of(wire) is None
+
+
+def test_answers_captured_before_what_they_answer(wire):
+    """A tag is consumed, cancelled, and consumed again; the broker's side of it is captured first."""
+    for answer in (spec.Basic.ConsumeOk("t"), spec.Basic.CancelOk("t"), spec.Basic.ConsumeOk("t")):
+        wire.broker(method(1, answer))
+    for queue in ("one", "two"):
+        wire.client(method(1, spec.Basic.Consume(queue=queue, consumer_tag="t")))
+    assert queue_of(wire) == "two"
+
+
+def test_an_answer_captured_after_the_next_consume_of_its_tag(wire):
+    for queue in ("one", "two"):
+        wire.client(method(1, spec.Basic.Consume(queue=queue, consumer_tag="t")))
+    wire.broker(method(1, spec.Basic.ConsumeOk("t")))
+    assert queue_of(wire) == "one"
+    wire.broker(method(1, spec.Basic.ConsumeOk("t")))
+    assert queue_of(wire) == "two"
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_early_answers_are_bounded(wire, monkeypatch, limit):
+    monkeypatch.setattr(limits, "EARLY_ANSWERS", limit)
+    wire.broker(method(1, spec.Basic.ConsumeOk("t")))
+    for queue in ("one", "two"):
+        wire.client(method(1, spec.Basic.Consume(queue=queue, consumer_tag="t")))
+    wire.broker(method(1, spec.Basic.ConsumeOk("t")))
+    assert queue_of(wire) == ("two" if limit else "one")
+
+
+@pytest.mark.parametrize("from_client", [True, False])
+def test_what_begins_a_connection_ends_what_was_known(wire, from_client):
+    """Another has taken the ports unseen."""
+    start = method(0, spec.Connection.Start(mechanisms="PLAIN"))
+    wire.broker(start)
+    wire.client(method(0, spec.Connection.Open(virtual_host="v")))
+    consume(wire, "q", "t")
+    assert queue_of(wire) == "q"
+    wire.gap(True, 9 if from_client else None)
+    events = wire.broker(start) if from_client else wire.client(PROTOCOL_HEADER)
+    assert [e.connection.vhost for e in events if isinstance(e, Event)] == [None]
+    assert queue_of(wire) is None
+
+
 @pytest.mark.parametrize("fields", [spec.Queue.Purge(), spec.Queue.Delete(), spec.Queue.Unbind(exchange="x")])
 def test_methods_without_a_queue_name(wire, fields):
     declare(wire, "q", answer="q")
@@ -277,6 +345,15 @@ def test_consumers_are_bounded(wire, monkeypatch):
     for tag in "abc":
         consume(wire, "q" + tag, tag)
     assert [queue_of(wire, tag) for tag in "abc"] == [None, "qb", "qc"]
+    assert wire.dissection.counts.forgotten_consumers == 1
+
+
+def test_requests_without_answers_are_bounded(wire, monkeypatch):
+    monkeypatch.setattr(limits, "CONSUMERS", 2)
+    for queue in "abc":
+        wire.client(method(1, spec.Basic.Get(queue=queue)))
+    assert [event.queue for event in wire.broker(*get_ok(1), *get_ok(2)) if isinstance(event, Message)] == ["b", "c"]
+    assert wire.dissection.counts.forgotten_consumers == 1
 
 
 # -- channels ----------------------------------------------------------------------------------------------------
@@ -306,3 +383,4 @@ def test_channels_are_bounded(monkeypatch):
     for channel in (1, 2, 3):
         consume(wire, f"q{channel}", "t", channel=channel)
     assert [queue_of(wire, channel=channel) for channel in (1, 2, 3)] == ["q1", "q2", None]
+    assert wire.dissection.counts.unknown_channels > 0

@@ -127,3 +127,4 @@ def test_unsettled_messages_are_bounded(wire, monkeypatch):
     for tag in (1, 2, 3):
         wire.broker(*deliver(1, b"x", delivery_tag=tag))
     assert settled(wire.client(method(1, spec.Basic.Ack(0, multiple=True)))) == [(1, 2)]
+    assert wire.dissection.counts.forgotten_messages == 1

@@ -98,7 +98,7 @@ def test_numbers_over_any_packets_in_any_batches(cuts, joints):
         numbers = list(range(number, number + len(group)))
         times = [n * 1000 for n in numbers]
         data = b"".join(group)
-        found += dissection.feed([StreamData(TCP, True, number == 1, data, ends, numbers, numbers, times, 0)])
+        found += dissection.feed([StreamData(TCP, True, number == 1, data, ends, numbers, numbers, times)])
         number += len(group)
     assert messages(found) == expected
     assert len(expected) == 3
@@ -109,7 +109,7 @@ def test_number_where_a_hole_was_filled_late():
     size = len(frames[0])
     octets = b"".join(frames)
     ends = [size, size + 5, len(octets)]
-    data = StreamData(TCP, True, True, octets, ends, [1, 9, 4], [1, 9, 9], [10, 90, 90], 0)
+    data = StreamData(TCP, True, True, octets, ends, [1, 9, 4], [1, 9, 9], [10, 90, 90])
     (message,) = Dissection().feed([data])
     assert (message.number, message.numbers, message.time_ns) == (9, (1, 4, 9), 90)
 
@@ -118,7 +118,7 @@ def test_number_where_a_hole_was_given_up():
     held = b"".join([*publish(1, b"abc"), HEARTBEAT])
     dissection = Dissection()
     events = dissection.feed([StreamGap(TCP, True, 5, 9, 90)])
-    events += dissection.feed([StreamData(TCP, True, False, held, [len(held)], [4], [4], [40], 9)])
+    events += dissection.feed([StreamData(TCP, True, False, held, [len(held)], [4], [4], [40])])
     (message,) = messages(events)
     assert (message.number, message.numbers, message.time_ns) == (4, (4,), 40)
 
@@ -163,8 +163,10 @@ def test_content_without_its_method_is_told_once(frames):
 
 def test_a_second_header():
     events = sent([*publish(1, b"abc")[:2], header(1, 9), body(1, b"abc")])
-    assert problems(events) == [(1, "content header without its method on channel 1")]
-    assert [m.body for m in messages(events)] == [b"abc"]
+    known = "basic.publish to exchange 'x', routing key 'k': 0 of 3 body bytes"
+    expected = [(1, f"{known}: another header came before its end")]
+    assert problems(events) == [*expected, (1, "content header without its method on channel 1")]
+    assert messages(events) == []
 
 
 def test_a_header_that_cannot_be_read():
@@ -211,17 +213,79 @@ def test_channels_over_the_limit(monkeypatch):
     assert [m.channel for m in messages(events)] == [1, 2]
 
 
-@pytest.mark.parametrize(
+KNOWN = pytest.mark.parametrize(
     ("have", "known"),
     [(1, "no content header"), (2, "0 of 6 body bytes"), (3, "3 of 6 body bytes")],
 )
+
+
+@KNOWN
 def test_what_a_hole_leaves_unfinished_is_told(have, known):
     wire = Wire()
     wire.client(*publish(1, b"abcdef", pieces=2)[:have])
     events = wire.gap(True) + wire.client(*publish(1, b"next"), HEARTBEAT)
-    expected = f"basic.publish to exchange 'x', routing key 'k': {known}: 10 bytes are missing"
-    assert problems(events) == [(2, expected)]
+    expected = f"basic.publish to exchange 'x', routing key 'k': {known}: bytes are missing"
+    assert problems(events) == [(3, expected)]
     assert [m.body for m in messages(events)] == [b"next"]
+
+
+@KNOWN
+def test_a_message_that_a_hole_cuts_is_told_at_once(have, known):
+    wire = Wire()
+    frames = publish(1, b"abcdef", pieces=2)
+    wire.client(*frames[:have], frames[have][:8])
+    size = len(frames[have]) - 9
+    events = wire.gap(True, size) + wire.client(frames[have][-1:], *frames[have + 1 :], *publish(1, b"next"), HEARTBEAT)
+    told, *rest = problems(events)
+    assert told == (2, f"basic.publish to exchange 'x', routing key 'k': {known}: {size} bytes are missing")
+    assert [m.body for m in messages(events)] == [b"next"]
+    assert all("without its method" in reason for _, reason in rest)
+
+
+# -- holes between the frames of a message ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("have", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 8, 30])
+def test_a_message_around_a_hole_that_is_too_small_for_another(have, size):
+    """Another message could only have taken its place where the hole hides a method, a header, and the rest."""
+    wire = Wire()
+    frames = publish(1, b"abcdef", pieces=2)
+    wire.client(*frames[:have])
+    events = wire.gap(True, size) + wire.client(*frames[have:], HEARTBEAT)
+    assert ([m.body for m in messages(events)], problems(events)) == ([b"abcdef"], [])
+
+
+@pytest.mark.parametrize("have", [1, 2, 3])
+def test_a_message_around_a_hole_that_may_hide_another_is_not_invented(have):
+    wire = Wire()
+    first, second = publish(1, b"abcdef", pieces=2), publish(1, b"ABCDEF", pieces=2)
+    wire.client(*first[:have])
+    lost = b"".join([*first[have:], *second[:have]])
+    events = wire.gap(True, len(lost)) + wire.client(*second[have:], *publish(1, b"next"), HEARTBEAT)
+    assert [m.body for m in messages(events)] == [b"next"]
+    assert "may be of another message" in problems(events)[0][1]
+
+
+@pytest.mark.parametrize("have", [1, 2, 3])
+def test_where_channels_are_mixed_a_hole_hides_those_of_others(have):
+    wire = Wire()
+    for_two = publish(2, b"x" * 900)
+    wire.client(publish(1)[0], for_two[0], header(1, 0), *for_two[1:])  # mixed, as is seen
+    frames = publish(1, b"abcdef", pieces=2)
+    wire.client(*frames[:have])
+    events = wire.gap(True, 2 * len(b"".join(for_two))) + wire.client(*frames[have:], HEARTBEAT)
+    assert ([m.body for m in messages(events)], problems(events)) == ([b"abcdef"], [])
+
+
+def test_a_header_after_a_hole_ends_the_message_before():
+    """As was seen: first frame and method of two messages lost, and what remains of both is as long as the first."""
+    wire = Wire()
+    first, second = publish(1, b"abcdef", pieces=2), publish(1, b"ABC")
+    wire.client(*first[:2])
+    events = wire.gap(True, len(first[2])) + wire.client(first[3], HEARTBEAT)
+    events += wire.gap(True, len(second[0])) + wire.client(*second[1:], HEARTBEAT)
+    assert messages(events) == []
 
 
 def test_what_the_end_leaves_unfinished_is_told():
@@ -239,7 +303,7 @@ def test_lost_step_breaks_off_what_was_coming():
     events = sent(frames[:3], [b"garbage!\xce"], [*publish(1, b"ok"), HEARTBEAT])
     reasons = [reason for _, reason in problems(events)]
     assert reasons == [
-        "basic.publish to exchange 'x', routing key 'k': 3 of 6 body bytes: no AMQP frame where one should begin",
         "no AMQP frame where one should begin: 9 bytes passed over",
+        "basic.publish to exchange 'x', routing key 'k': 3 of 6 body bytes: no AMQP frame where one should begin",
     ]
     assert [m.body for m in messages(events)] == [b"ok"]

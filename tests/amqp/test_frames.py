@@ -2,6 +2,7 @@
 
 import struct
 
+import msgspec
 import pytest
 from amqp_frames import (
     HEARTBEAT,
@@ -57,11 +58,8 @@ def split(octets, spans):
 
 
 def true_frames(octets, begin=0):
-    """The frames that can be read where bytes are there from ``begin`` on: from the first that is no body frame."""
-    spans = [span for span in cut_frames(octets) if span[0] >= begin]
-    while begin and spans and octets[spans[0][0]] == FRAME_BODY:
-        del spans[0]
-    return split(octets, spans)
+    """The frames that can be read where bytes are there from ``begin`` on."""
+    return split(octets, [span for span in cut_frames(octets) if span[0] >= begin])
 
 
 def test_every_kind_is_tried():
@@ -123,20 +121,71 @@ def test_start_anywhere_cut_anywhere(octets, data):
 
 
 @EVERY_STREAM
-@given(data=st.data())
-def test_hole_anywhere(octets, data):
+@given(data=st.data(), is_known=st.booleans())
+def test_hole_anywhere(octets, data, is_known):
     begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(octets))] * 2)))
     before = pieces_of(octets[:begin], data.draw(st.lists(st.integers(0, begin), max_size=5)))
     after = pieces_of(octets[end:], data.draw(st.lists(st.integers(0, len(octets)), max_size=5)))
-    frames, notes, reader = frames_of([*before, *after], gap_after=len(before))
-    whole = split(octets, [span for span in cut_frames(octets) if span[1] <= begin])
-    behind = true_frames(octets, end)
-    if end == 0:  # nothing is known to be the sender's first byte any more
-        behind = behind[next((i for i, frame in enumerate(behind) if frame[0] != FRAME_BODY), len(behind)) :]
-    assert frames == whole + behind
-    assert [note.reason for note in notes] == ["bytes are missing"] * bool(behind)
+    size = end - begin if is_known else None
+    frames, notes, reader = frames_of([*before, *after], gap_after=len(before), gap_size=size)
+    assert frames == split(octets, [span for span in cut_frames(octets) if span[1] <= begin or span[0] >= end])
+    assert {note.reason for note in notes} <= {"bytes are missing"}
     read = sum(len(payload) + 8 for _, _, payload in frames)
     assert reader.skipped == len(octets) - (end - begin) - read
+
+
+TRAP = b"\xce" + b"".join(publish(9, b"inner")) * 3 + HEARTBEAT + b"rest"
+"""A body with frames in it."""
+
+
+@given(
+    hole=st.tuples(*[st.integers(8, len(TRAP) + 8)] * 2).map(sorted).filter(lambda h: h[0] < h[1]),
+    cuts=st.lists(st.integers(0, 500)),
+)
+def test_a_hole_in_a_frame_whose_header_was_seen_costs_that_frame_alone(hole, cuts):
+    outer = publish(1, TRAP)
+    before = b"".join(outer[:2]) + outer[2][: hole[0]]
+    rest = outer[2][hole[1] :] + b"".join([HEARTBEAT, *publish(2, b"next")])
+    pieces = pieces_of(rest, cuts)
+    frames, notes, reader = frames_of([before, *pieces], gap_after=1, gap_size=hole[1] - hole[0])
+    assert (frames, notes) == (true_frames(b"".join([*outer[:2], HEARTBEAT, *publish(2, b"next")])), [])
+    assert reader.skipped == len(outer[2]) - (hole[1] - hole[0])
+
+
+def test_two_holes_in_a_frame():
+    outer = publish(1, TRAP)[2]
+    reader = FrameReader()
+    reader.feed(data_of(outer[:20], at_start=True))
+    assert reader.gap(10)[2] == 1
+    reader.feed(data_of(outer[30:40], 3))
+    assert reader.gap(len(outer) - 45)[2] == 1
+    run, frames = reader.feed(data_of(outer[-5:] + HEARTBEAT, 5))
+    assert [kind for kind, *_ in frames] == [FRAME_HEARTBEAT]
+    assert (reader.skipped, run.notes) == (35, [])
+
+
+def test_a_hole_of_another_size_than_is_said():
+    outer, after = publish(1, TRAP)[2], b"".join([HEARTBEAT, *publish(2, b"next")])
+    frames, notes, _ = frames_of([outer[:20], after], gap_after=1, gap_size=len(outer) - 40)
+    assert frames == true_frames(after)
+    assert [note.reason for note in notes] == ["bytes are missing"]
+
+
+def test_after_a_hole_of_unknown_size_another_maximum_may_hold():
+    tune = method(0, spec.Connection.TuneOk(2047, 4096, 60))
+    large = b"".join(publish(1, bytes(9000)))
+    assert frames_of([tune, large], gap_after=1)[0] == true_frames(tune + large)
+    assert frames_of([tune, large], gap_after=1, gap_size=9)[0] != true_frames(tune + large)
+
+
+@given(st.integers(0, 80), st.integers(0, 80))
+def test_a_pause_loses_nothing(first, second):
+    octets = b"st\xce" + b"".join([*publish(1, b"one"), HEARTBEAT, *publish(2, b"two")])
+    reader, frames = FrameReader(), []
+    for at, end in [(0, first), (first, max(first, second)), (max(first, second), len(octets))]:
+        for run, found in (reader.feed(data_of(octets[at:end])), reader.pause()) if octets[at:end] else ():
+            frames += [(kind, channel, run.data[b:e]) for kind, channel, b, e in found if kind != LOST]
+    assert frames == true_frames(octets[3:])
 
 
 @pytest.mark.parametrize("garbage", [b"\xce", b"GET / HTTP/1.1\r\n\r\n\xce", b"\x00" * 40 + b"\xce"])
@@ -180,15 +229,13 @@ FALSE = b"\xce\x02\0\1\0\0\0\x40\0\x3c\0\0" + bytes(9) + b"\xce"
 def test_when_step_is_found_does_not_depend_on_how_bytes_are_cut(octets):
     single = [data_of(octets[i : i + 1], i + 1) for i in range(len(octets))]
     numbers = list(range(1, len(octets) + 1))
-    whole = [StreamData(TCP, True, False, octets, numbers, numbers, numbers, numbers, 0)]
+    whole = [StreamData(TCP, True, False, octets, numbers, numbers, numbers, numbers)]
     halves = [data_of(octets[:8], 1), data_of(octets[8:], 2)]
     found = []
     for events in (single, whole, halves):
         reader = FrameReader()
         told = [reader.feed(event) for event in events]
-        if events is single:
-            assert all(note.released == at + 1 for at, (run, _) in enumerate(told) for note in run.notes)
-        notes = [(note.reason, note.passed_over, note.released) for run, _ in told for note in run.notes]
+        notes = [(note.reason, note.passed_over) for run, _ in told for note in run.notes]
         frames = [(kind, run.data[begin:end]) for run, some in told for kind, _, begin, end in some if kind != LOST]
         found.append((notes, frames, reader.skipped))
     assert found[0] == found[1]
@@ -202,14 +249,25 @@ def test_a_frame_within_a_body_is_not_seen_in_step():
     assert frames_of([octets[i : i + 5] for i in range(0, len(octets), 5)])[0] == true_frames(octets)
 
 
-def test_a_frame_is_confirmed_by_the_header_that_follows_it():
+@pytest.mark.parametrize("garbage", [b"", b"rest\xce"])
+def test_a_frame_is_confirmed_by_the_header_that_follows_it(garbage):
     ack, reader = method(1, spec.Basic.Ack(1)), FrameReader()
-    octets = b"rest\xce" + ack + body(1, b"x")[:7]
-    for number in range(1, len(octets)):
-        assert reader.feed(data_of(octets[number - 1 : number], number))[1] == []
-    run, (lost, (kind, _, begin, end)) = reader.feed(data_of(octets[-1:], len(octets)))
-    assert (kind, run.data[begin:end]) == (FRAME_METHOD, ack[7:-1])
-    assert (run.notes[lost[1]].released, run.completed[run.at(end)]) == (len(octets), len(octets) - 7)
+    assert reader.feed(data_of(garbage + ack + HEARTBEAT[:3], 1))[1] == []
+    assert reader.oldest_held == 1
+    run, frames = reader.feed(data_of(HEARTBEAT[3:], 2))
+    assert [(kind, run.data[begin:end]) for kind, _, begin, end in frames[1:]] == [(1, ack[7:-1]), (8, b"")]
+    assert reader.oldest_held is None
+
+
+def test_a_frame_is_confirmed_by_the_end_of_its_packet():
+    ack, reader = method(1, spec.Basic.Ack(1)), FrameReader()
+    run, frames = reader.feed(data_of(b"rest\xce" + ack))
+    assert [(kind, run.data[begin:end]) for kind, _, begin, end in frames[1:]] == [(1, ack[7:-1])]
+
+
+def test_what_no_frame_follows_is_none():
+    ack = method(1, spec.Basic.Ack(1))
+    assert frames_of([b"rest\xce" + ack + b"no frame, as is seen here"], at_start=False)[0] == []
 
 
 def test_the_last_frame_before_a_hole_needs_no_proof():
@@ -341,3 +399,24 @@ def test_a_frame_beyond_the_negotiated_maximum_is_none(tune):
 def test_without_a_maximum_a_large_frame_is_waited_for():
     octets = HEARTBEAT + method(0, spec.Connection.Tune(2047, 0, 60)) + body(1, bytes(200_000))
     assert [kind for kind, _, _ in frames_of([octets])[0]][-1] == FRAME_BODY
+
+
+def test_what_was_read_before_the_loss_of_step_keeps_its_packet():
+    """The second packet shows that the size of the last frame in the first was none."""
+    ack = method(1, spec.Basic.Ack(1))
+    first, second = HEARTBEAT + ack + body(1, bytes(20))[:12], bytes(20) + b"\xce" + HEARTBEAT + ack
+    octets = first + second
+    ends, numbers = [len(first), len(octets)], [1, 2]
+    whole = StreamData(TCP, True, True, octets, ends, numbers, numbers, [10, 20])
+    halves = [data_of(first, 1, at_start=True), data_of(second, 2)]
+    halves = [msgspec.structs.replace(half, times_ns=[10 * half.numbers[0]]) for half in halves]
+    for events in ([whole], halves):
+        reader = FrameReader()
+        found = [
+            (kind, run.completed[run.at(end)], run.times_ns[run.at(end)])
+            for run, frames in map(reader.feed, events)
+            for kind, _, _, end in frames
+            if kind != LOST
+        ]
+        assert found == [(8, 1, 10), (1, 1, 10), (8, 2, 20), (1, 2, 20)]
+    assert (whole.numbers, whole.completed) == ([1, 2], [1, 2])

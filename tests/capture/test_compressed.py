@@ -153,6 +153,50 @@ def test_a_bomb_is_read_in_bounded_memory(source, kind):
     assert peak < size // 2
 
 
+def endless(kind, size, block=bytes(1 << 20)):
+    """Compress a block over and over."""
+    packer = zlib.compressobj(9, wbits=31) if kind == "gzip" else zstandard.ZstdCompressor(level=9).compressobj()
+    return b"".join(packer.compress(block) for _ in range(size // len(block))) + packer.flush()
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+@pytest.mark.parametrize("block", [bytes(1 << 20), RANDOM.randbytes(82) * 10_000])
+def test_what_expands_without_end_is_read_no_further(source, monkeypatch, kind, block):
+    monkeypatch.setattr("dissector.capture.compressed.EXPANSION_FREE_BYTES", 1 << 24)
+    monkeypatch.setattr("dissector.capture.compressed.EXPANSION_RATIO", 100)
+    stream = source(endless(kind, 1 << 27, block))
+    total = len(read(stream, 1 << 20))
+    assert 1 << 24 < total < 1 << 26
+    assert stream.notices == [
+        f"the {kind} data expands more than 100 times: reading stops after {total:,} bytes; if it is no mistake, "
+        "decompress it to a file first"
+    ]
+    assert stream.read(1) == b""
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_what_expands_as_captures_do_is_read_to_its_end(source, monkeypatch, kind):
+    monkeypatch.setattr("dissector.capture.compressed.EXPANSION_FREE_BYTES", 1000)
+    monkeypatch.setattr("dissector.capture.compressed.EXPANSION_RATIO", 4)
+    stream = source(COMPRESS[kind](DATA) * 3)
+    assert (read(stream), stream.notices) == (DATA * 3, [])
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_a_bomb_of_many_members(source, monkeypatch, kind):
+    monkeypatch.setattr("dissector.capture.compressed.EXPANSION_FREE_BYTES", 1 << 24)
+    stream = source(endless(kind, 1 << 20) * 100)
+    assert len(read(stream, 1 << 20)) < 1 << 26
+    assert len(stream.notices) == 1
+
+
+def test_members_without_content(source):
+    skippable = b"\x50\x2a\x4d\x18\0\0\0\0"
+    for data in (gzip.compress(b"") * 20_000, zstd(b"") * 20_000, zstd(b"") + skippable * 20_000):
+        stream = source(data)
+        assert (read(stream), stream.notices) == (b"", [])
+
+
 def test_magic_numbers():
     heads = (b"\x1f\x8b\x08\0", b"\x28\xb5\x2f\xfd", b"\x5f\x2a\x4d\x18", b"\x60\x2a\x4d\x18", b"", b"\x1f")
     assert [compression_of(head) for head in heads] == ["gzip", "zstd", "zstd", None, None, None]

@@ -83,19 +83,29 @@ def batch(packets: Iterable[Packet | bytes], first_number=1) -> PacketBatch:
     )
 
 
-def batches(packets, cuts: Iterable[int] = ()) -> list[PacketBatch]:
+def batches(packets, cuts: Iterable[int] = (), first_number=1) -> list[PacketBatch]:
     """Cut packets into batches at the given places (taken modulo their number); () is one batch."""
     places = sorted({0, len(packets), *(cut % (len(packets) + 1) for cut in cuts)})
-    return [batch(packets[begin:end], begin + 1) for begin, end in pairwise(places)]
+    return [batch(packets[begin:end], begin + first_number) for begin, end in pairwise(places)]
 
 
-def single(packets):
+def single(packets, first_number=1):
     """Cut packets into batches of one."""
-    return batches(packets, range(len(packets)))
+    return batches(packets, range(len(packets)), first_number)
 
 
-def events_of(packet_batches, *, ports=(5672,)) -> list[StreamEvent]:
-    streams = Streams(ports)
+def opened(cut, packets):
+    """Cut packets into batches, after the SYN of a client whose first byte has sequence number 1: it is packet 0.
+    Packets that begin with a SYN have theirs already.
+    """
+    first = packets[0] if isinstance(packets[0], Packet) else Packet(packets[0])
+    if first.data[33] & SYN:
+        return cut(packets)
+    return cut([first._replace(data=segment(True, 0, flags=SYN), original=None), *packets], first_number=0)
+
+
+def events_of(packet_batches, *, ports=(5672,), is_live=False) -> list[StreamEvent]:
+    streams = Streams(ports, is_live=is_live)
     events: list[StreamEvent] = []
     for some in packet_batches:
         events += streams.feed(some)

@@ -3,12 +3,15 @@
 Everything goes in twice: all packets in one batch, and each in a batch of its own.
 """
 
+from functools import partial
+from itertools import pairwise, permutations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dissector import limits
-from dissector.net import StreamData, StreamEnd, StreamGap
+from dissector.net import Malformed, StreamData, StreamEnd, StreamGap
 from dissector.net.halfstream import distance
 
 from .packets import (
@@ -22,6 +25,7 @@ from .packets import (
     events_of,
     joined,
     one,
+    opened,
     provenance,
     segment,
     single,
@@ -34,7 +38,8 @@ def cut(request):
 
 
 def said_by_client(cut, *packets):
-    return one(events_of(cut(packets)))
+    """What comes of a client's packets, whose first byte has sequence number 1."""
+    return one(events_of(opened(cut, packets)))
 
 
 def c(sequence, data=b"", **more):
@@ -79,6 +84,16 @@ def test_retransmission_older_than_what_is_kept_is_not_compared(cut, monkeypatch
     assert said_by_client(cut, *packets) == [b"abcdefgh", ("differs", 4)]
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("others", [False, True])
+def test_retransmission_long_after_is_not_compared(cut, monkeypatch, late, others):
+    monkeypatch.setattr(limits, "OVERLAP_PACKETS", 4)
+    first = [c(1, b"abcd"), *([b(0)] * 4), c(5, b"ef")] if others else [c(1, b"abcd"), c(5, b"ef")]
+    packets = [*first, *([b(0)] * (4 if late else 3)), c(1, b"XbcdeX")]
+    told = [] if late else [("differs", len(packets))]
+    assert said_by_client(cut, *packets) == [b"abcdef", *told]
+
+
 # Held: bytes 4 to 7 and 10 to 13 of the alphabet; then one more segment in every geometry.
 @pytest.mark.parametrize("begin", range(18))
 @pytest.mark.parametrize("size", [1, 2, 4, 7, 12])
@@ -119,8 +134,7 @@ def test_provenance_of_a_hole_given_up(cut):
     last = Packet(c(7, b"g"), limits.HOLE_NS)
     events = events_of(cut([c(1, b"ab"), c(5, b"ef"), last]))
     assert provenance(events) == list(zip(b"abefg", [1, 1, 2, 2, 3], [1, 1, 2, 2, 3], strict=True))
-    assert [event.released for event in events if isinstance(event, StreamData)][1] == 3
-    assert one(events) == [b"ab", ("gap", 2, 3), b"efg"]
+    assert one(events) == [b"ab", ("gap", 2, 2), b"efg"]
 
 
 def test_times_are_those_of_the_packet_that_made_it_readable(cut):
@@ -167,31 +181,31 @@ def ends(events):
 
 
 def test_fin_ends_one_direction(cut):
-    events = events_of(cut([c(1, b"ab"), c(3, b"cd", flags=FIN | ACK), b(6), c(5, flags=FIN | ACK)]))
+    events = events_of(opened(cut, [c(1, b"ab"), c(3, b"cd", flags=FIN | ACK), b(6), c(5, flags=FIN | ACK)]))
     assert one(events) == [b"abcd"]
     assert ends(events) == [(True, "fin", 2), (False, "capture_end", 4)]
 
 
 def test_fin_waits_for_what_is_missing(cut):
     packets = [c(1, b"ab"), c(5, b"ef", flags=FIN | ACK), c(3, b"cd"), c(7, b"beyond")]
-    events = events_of(cut(packets))
-    assert one(events) == [b"abcdef"]
-    assert ends(events) == [(True, "fin", 3), (False, "capture_end", 4)]
+    events = events_of(opened(cut, packets))
+    # A FIN that was sent by another: the stream goes on behind it.
+    assert joined(events)[0, True] == [b"abcdef", ("end", "fin", 3), b"beyond", ("end", "capture_end", 4)]
 
 
 def test_fin_behind_a_hole(cut):
-    events = events_of(cut([c(1, b"ab"), c(5, flags=FIN | ACK)]))
-    assert joined(events)[0, True] == [b"ab", ("gap", 2, 2), ("end", "capture_end", 2)]
+    events = events_of(opened(cut, [c(1, b"ab"), c(5, flags=FIN | ACK)]))
+    assert joined(events)[0, True] == [b"ab", ("gap", 2, 2), ("end", "fin", 2)]
 
 
 def test_rst_ends_both_directions(cut):
-    events = events_of(cut([c(1, b"ab"), c(5, b"ef"), segment(False, 9000, flags=RST)]))
-    assert one(events) == [b"ab", ("gap", 2, 3), b"ef"]
+    events = events_of(opened(cut, [c(1, b"ab"), c(5, b"ef"), segment(False, 9000, flags=RST)]))
+    assert one(events) == [b"ab", ("gap", 2, 2), b"ef"]
     assert sorted(ends(events)) == [(False, "rst", 3), (True, "rst", 3)]
 
 
 def test_bytes_after_a_rst_are_taken_and_ended_again(cut):
-    events = events_of(cut([c(1, b"ab"), segment(False, 9000, flags=RST), c(3, b"cd"), c(3, b"cd")]))
+    events = events_of(opened(cut, [c(1, b"ab"), segment(False, 9000, flags=RST), c(3, b"cd"), c(3, b"cd")]))
     expected = [b"ab", ("end", "rst", 2), b"cd", ("end", "capture_end", 4)]
     assert joined(events) == {(0, True): expected, (0, False): [("end", "rst", 2)]}
 
@@ -204,30 +218,43 @@ def idle(count):
     return [segment(True, 1, client=("10.0.0.9", 1))] * count
 
 
+@pytest.fixture
+def counting(monkeypatch):
+    """Let packets alone, and fewer, decide when a hole that was acknowledged is given up."""
+    monkeypatch.setattr(limits, "HOLE_PACKETS", 100)
+    monkeypatch.setattr(limits, "HOLE_ACKED_NS", 0)
+
+
+@pytest.mark.usefixtures("counting")
 def test_hole_that_was_acknowledged_is_given_up_after_so_many_packets(cut):
     hole = [c(1, b"ab"), c(5, b"ef"), b(7)]
     early = said_by_client(cut, *hole, *idle(limits.HOLE_PACKETS - 2), b(7), c(3, b"cd"))
     assert early == [b"abcdef"]
     late = said_by_client(cut, *hole, *idle(limits.HOLE_PACKETS - 1), b(7), c(3, b"cd"))
-    assert late == [b"ab", ("gap", 2, 3 + limits.HOLE_PACKETS), b"ef"]
+    assert late == [b"ab", ("gap", 2, 2), b"ef"]
 
 
+@pytest.mark.usefixtures("counting")
 def test_acknowledgment_may_come_before_what_is_behind_the_hole(cut):
-    said = said_by_client(cut, c(1, b"ab"), b(7), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(7), *idle(1))
-    assert said == [b"ab", ("gap", 2, 3 + limits.HOLE_PACKETS), b"ef"]
+    hole = [c(1, b"ab"), b(7), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1)]
+    assert said_by_client(cut, *hole, c(3, b"cd")) == [b"abcdef"]
+    assert said_by_client(cut, *hole, b(7), c(3, b"cd")) == [b"ab", ("gap", 2, 3), b"ef"]
 
 
-@pytest.mark.parametrize("cuts", [[], [3], range(limits.HOLE_PACKETS + 9)])
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize("cuts", [[], [3], range(109)])
 def test_acknowledgments_may_be_reordered(cuts):
-    packets = [c(1, b"ab"), b(7), b(3), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(3), *idle(1)]
-    assert one(events_of(batches(packets, cuts))) == [b"ab", ("gap", 2, 4 + limits.HOLE_PACKETS), b"ef"]
+    packets = [c(1, b"ab"), b(7), b(3), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(3), c(3, b"cd")]
+    assert one(events_of(opened(partial(batches, cuts=cuts), packets))) == [b"ab", ("gap", 2, 4), b"ef"]
 
 
+@pytest.mark.usefixtures("counting")
 def test_acknowledgment_before_the_first_segment(cut):
-    packets = [b(3), b(7), b(6), c(1, b"ab"), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(3), *idle(1)]
-    assert said_by_client(cut, *packets) == [b"ab", ("gap", 2, 5 + limits.HOLE_PACKETS), b"ef"]
+    packets = [b(3), b(7), b(6), c(1, b"ab"), c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1), b(3), c(3, b"cd")]
+    assert said_by_client(cut, *packets) == [b"ab", ("gap", 2, 5), b"ef"]
 
 
+@pytest.mark.usefixtures("counting")
 def test_acknowledgment_of_one_hole_says_nothing_of_the_next(cut):
     holes = [c(1, b"ab"), c(5, b"ef"), c(9, b"ij"), b(7), c(3, b"cd")]
     packets = [*holes, *idle(limits.HOLE_PACKETS), b(7), c(7, b"gh")]
@@ -238,37 +265,74 @@ def after(time_ns, *packets):
     return [Packet(packet, SECOND + time_ns) for packet in packets]
 
 
-@pytest.mark.parametrize(("seen", "limit"), [([b(7)], limits.HOLE_ACKED_NS), ([], limits.HOLE_NS)])
-def test_hole_is_given_up_after_some_time(cut, seen, limit):
+@pytest.fixture
+def long_steps(monkeypatch):
+    """Let the time between two packets count in full."""
+    monkeypatch.setattr(limits, "CLOCK_STEP_NS", 100 * SECOND)
+
+
+LIVE = partial(events_of, is_live=True)
+
+
+def test_clock_that_is_set_ends_no_wait(cut):
+    hole = after(0, c(1, b"ab"), c(5, b"ef"), b(7))
+    jumps = [Packet(c(7, b"g"), time) for time in (3600 * SECOND, 5, 3600 * SECOND - 1)]
+    for packets, expected in [
+        ([*hole, jumps[0], *after(5, c(3, b"cd"))], [b"abcdefg"]),
+        ([*hole, *jumps, c(3, b"cd")], [b"ab", ("gap", 2, 2), b"efg"]),
+    ]:
+        assert one(LIVE(opened(cut, packets))) == expected
+
+
+@pytest.mark.usefixtures("long_steps")
+def test_packets_and_time_must_both_pass(cut, monkeypatch):
+    monkeypatch.setattr(limits, "HOLE_PACKETS", 5)
+    hole = after(0, c(1, b"ab"), c(5, b"ef"), b(7))
+    late = limits.HOLE_ACKED_NS
+    filler = after(late, c(3, b"cd"))
+    assert said_by_client(cut, *hole, *after(late - 1, *idle(9)), *filler) == [b"abcdef"]
+    assert said_by_client(cut, *hole, *after(late, *idle(4)), *filler) == [b"abcdef"]
+    assert said_by_client(cut, *hole, *after(late, *idle(5)), *filler) == [b"ab", ("gap", 2, 2), b"ef"]
+
+
+@pytest.mark.usefixtures("long_steps")
+@pytest.mark.parametrize(("seen", "limit"), [([b(7)], limits.HOLE_LIVE_NS), ([], limits.HOLE_NS)])
+def test_hole_is_given_up_after_some_time_where_someone_waits(cut, seen, limit):
     hole = after(0, c(1, b"ab"), c(5, b"ef"), *seen)
-    assert said_by_client(cut, *hole, *after(limit - 1, c(7, b"g"), c(3, b"cd"))) == [b"abcdefg"]
-    late = said_by_client(cut, *hole, *after(limit, c(7, b"g"), c(3, b"cd")))
-    assert late == [b"ab", ("gap", 2, len(hole) + 1), b"efg"]
+    early = [*hole, *after(limit - 1, c(7, b"g"), c(3, b"cd"))]
+    assert one(LIVE(opened(cut, early))) == [b"abcdefg"]
+    late = [*hole, *after(limit, c(7, b"g"), c(3, b"cd"))]
+    assert one(LIVE(opened(cut, late))) == [b"ab", ("gap", 2, 2), b"efg"]
+    assert said_by_client(cut, *late) == [b"abcdefg"]
 
 
+@pytest.mark.usefixtures("long_steps")
 def test_hole_that_the_receiver_has_too_is_waited_for(cut):
     hole = after(0, c(1, b"ab"), c(5, b"ef"), b(3))
     later = [packet for time in (1, 2, 3) for packet in after(time * limits.HOLE_NS - time, b(3))]
     assert said_by_client(cut, *hole, *later, *after(3 * limits.HOLE_NS, c(3, b"cd"))) == [b"abcdef"]
 
 
+@pytest.mark.usefixtures("long_steps")
 def test_each_hole_has_its_own_time(cut):
     packets = [c(0, flags=SYN), c(2, b"b"), Packet(c(4, b"d"), 5), Packet(c(1, b"a"), limits.HOLE_NS - 1)]
     packets += [Packet(c(5, b"e"), 2 * limits.HOLE_NS - 2), Packet(c(6, b"f"), 2 * limits.HOLE_NS - 1)]
-    assert said_by_client(cut, *packets) == [b"ab", ("gap", 1, 6), b"def"]
+    assert one(LIVE(opened(cut, packets))) == [b"ab", ("gap", 1, 3), b"def"]
+    packets.insert(-1, Packet(c(3, b"c"), 2 * limits.HOLE_NS - 2))
+    assert one(LIVE(opened(cut, packets))) == [b"abcdef"]
 
 
 def test_held_bytes_are_bounded(cut, monkeypatch):
     monkeypatch.setattr(limits, "HELD_BYTES", 10)
     packets = [c(0, flags=SYN), c(3, b"cdefg"), c(10, b"jklmn"), c(20, b"t")]
-    expected = [("gap", 2, 4), b"cdefg", ("gap", 2, 5), b"jklmn", ("gap", 5, 5), b"t"]
+    expected = [("gap", 2, 2), b"cdefg", ("gap", 2, 3), b"jklmn", ("gap", 5, 4), b"t"]
     assert said_by_client(cut, *packets, *idle(1)) == expected
 
 
 def test_held_segments_are_bounded(cut, monkeypatch):
     monkeypatch.setattr(limits, "HELD_SEGMENTS", 3)
     packets = [c(0, flags=SYN), c(2, b"b"), c(4, b"d"), c(6, b"f"), c(8, b"h"), c(5, b"e")]
-    assert said_by_client(cut, *packets)[:2] == [("gap", 1, 5), b"b"]
+    assert said_by_client(cut, *packets)[:2] == [("gap", 1, 2), b"b"]
 
 
 def test_bytes_cut_by_the_snap_length_are_a_hole(cut):
@@ -284,16 +348,71 @@ def test_bytes_cut_by_the_snap_length_at_the_end_are_told(cut, kept):
     assert said_by_client(cut, *packets) == [b"a", ("gap", 4 - kept, 1)][1 - kept :]
 
 
-def test_another_connection_on_the_same_ports_whose_syn_is_missing(cut):
-    start = 3_000_000_000
-    packets = [c(start, b"ab"), c(start - limits.BEHIND_BYTES - 1, b"cd"), c(start - limits.BEHIND_BYTES + 1, b"ef")]
-    assert said_by_client(cut, *packets) == [b"ab", ("gap", None, 2), b"cdef"]
+STRANGE = "the sequence number in packet {} is far from its stream's: its bytes are left out"
+
+
+@pytest.mark.parametrize("start", [3_000_000_000, 1 + limits.WINDOW_BYTES + 9])
+def test_another_connection_on_the_same_ports_whose_syn_is_missing(cut, start):
+    other = [c(start + 2, b"ef"), c(start, b"cd"), c(start + 4, b"gh")]
+    assert said_by_client(cut, c(1, b"ab"), *other) == [b"ab", ("gap", None, 2), b"cdefgh"]
 
 
 def test_another_connection_after_a_fin_whose_syn_is_missing(cut):
-    packets = [c(1, b"ab", flags=FIN | ACK), c(4 + limits.BEHIND_BYTES, b"cd")]
-    directions = joined(events_of(cut(packets)))
-    assert directions[0, True] == [b"ab", ("end", "fin", 1), ("gap", None, 2), b"cd", ("end", "capture_end", 2)]
+    packets = [c(1, b"ab", flags=FIN | ACK), c(4 + limits.WINDOW_BYTES, b"cd"), c(6 + limits.WINDOW_BYTES, b"ef")]
+    directions = joined(events_of(opened(cut, packets)))
+    assert directions[0, True] == [b"ab", ("end", "fin", 1), ("gap", None, 2), b"cdef", ("end", "capture_end", 3)]
+
+
+def test_a_single_segment_far_from_its_stream_is_left_out(cut):
+    packets = [c(1, b"ab"), c(3_000_000_000, b"XX"), c(3, b"cd"), c(2_000_000_000, b"YY"), c(5, b"ef")]
+    events = events_of(opened(cut, packets))
+    assert b"".join(item for item in one(events) if isinstance(item, bytes)) == b"abcdef"
+    told = [(e.number, e.reason) for e in events if isinstance(e, Malformed)]
+    assert told == [(4, STRANGE.format(2)), (5, STRANGE.format(4))]
+
+
+# -- the beginning of what was open already ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_first_segments_out_of_order(cut, order):
+    text = b"abcdefgh"
+    packets = [segment(True, 2**32 - 3 + 2 * at, text[2 * at : 2 * at + 2]) for at in order]
+    assert one(events_of(cut(packets))) == [text]
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("flags", [SYN, SYN | ACK])
+def test_syn_after_what_follows_it(cut, place, flags):
+    syn = c(0, flags=SYN) if flags == SYN else b(1, flags=flags)
+    packets = [c(3, b"cd"), c(1, b"ab"), c(5, b"ef")]
+    packets.insert(place, syn)
+    events = events_of(cut(packets))
+    assert {event.connection.stream for event in events} == {0}
+    assert one(events) == [b"abcdef"]
+    assert next(event.at_start for event in events if isinstance(event, StreamData))
+
+
+@pytest.mark.usefixtures("counting")
+def test_first_segments_wait_for_so_many_packets(cut):
+    packets = [c(5, b"ef"), *idle(limits.HOLE_PACKETS - 1)]
+    assert one(events_of(cut([*packets, c(3, b"cd"), c(7, b"gh")]))) == [b"cdefgh"]
+    events = events_of(cut([*packets, *idle(1), c(3, b"cd"), c(7, b"gh")]))
+    assert one(events) == [b"efgh"]
+
+
+def test_first_segments_wait_for_so_long_where_someone_waits(cut):
+    packets = [c(5, b"ef"), Packet(idle(1)[0], SECOND), Packet(idle(1)[0], 2 * SECOND - 1)]
+    assert one(LIVE(cut([*packets, Packet(c(3, b"cd"), 2 * SECOND)]))) == [b"cdef"]
+    late = [*packets, Packet(idle(1)[0], 2 * SECOND), Packet(c(3, b"cd"), 2 * SECOND)]
+    assert one(LIVE(cut(late))) == [b"ef"]
+    assert one(events_of(cut(late))) == [b"cdef"]
+
+
+@given(st.integers(1, 60).map(lambda size: [segment(False, 9000 + 2 * at, b"xy") for at in range(size)]), st.randoms())
+def test_first_segments_in_any_order(packets, dice):
+    dice.shuffle(packets)
+    assert one(events_of(batches(packets, [dice.randrange(99)])), from_client=False) == [b"xy" * len(packets)]
 
 
 # -- the model ---------------------------------------------------------------------------------------------
@@ -345,4 +464,6 @@ def test_what_comes_out_is_what_was_not_lost(case):
             expected.append(text[at : at + 1])
     events = events_of(batches(packets, cuts))
     assert [item if isinstance(item, bytes) else item[1] for item in one(events)] == expected
-    assert all(event.number == len(packets) for event in events if isinstance(event, StreamGap))
+    for gap, data in pairwise(events):
+        if isinstance(gap, StreamGap):
+            assert gap.number == data.numbers[0]

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dissector import limits
 from dissector.net import StreamData, Streams
-from dissector.net.ip import IpCounts, segments
-from dissector.net.link import Columns, ip_offsets
+from dissector.net.ip import IpCounts
+from dissector.net.segments import SegmentReader
 
 from .packets import (
     ACK,
@@ -54,10 +55,9 @@ AUTHENTICATION = bytes([0, 4]) + bytes(22)
 def rows_of(*packets):
     """The segment table of some packets, and the counts."""
     some = batch(packets)
-    columns = Columns(some.buffer)
     counts = IpCounts()
-    end = some.start + some.captured
-    return segments(columns, ip_offsets(some, columns), end, some.start + some.original, counts), counts, some
+    _, rows = SegmentReader(counts).feed(some)
+    return rows, counts, some
 
 
 WHOLE = {
@@ -121,9 +121,9 @@ def test_length_left_to_the_network_card(data, cut):
 
 
 FRAGMENTS = {
-    "first": v4(fragment=0x2000),
+    "first": v4(TCP + bytes(7), fragment=0x2000),
     "last": v4(fragment=0x0010),
-    "first, IPv6": v6(extensions=[(FRAGMENT, fragment(0, 1))]),
+    "first, IPv6": v6(TCP + bytes(7), extensions=[(FRAGMENT, fragment(0, 1))]),
     "last, IPv6": v6(extensions=[(HOP_BY_HOP, options(8)), (FRAGMENT, fragment(9, 0))]),
 }
 
@@ -144,7 +144,8 @@ NOT_TCP = {
     "ICMPv6": v6(protocol=58),
     "no next header": v6(protocol=NO_NEXT),
     "ESP": v6(protocol=ESP),
-    "too many extension headers": v6(extensions=[(DESTINATION, options(8))] * 9),
+    "a fragment of ICMP": v4(protocol=1, fragment=0x0010),
+    "too many extension headers": v6(extensions=[(DESTINATION, options(8))] * (limits.IPV6_EXTENSION_HEADERS + 1)),
 }
 
 
@@ -162,6 +163,11 @@ MALFORMED = {
     "total length below the headers": v4(length=39),
     "total length below the IP header": v4(length=7),
     "payload length below the TCP header": v6(length=19),
+    "first fragment that leaves a hole": v4(fragment=0x2000),
+    "first fragment that leaves a hole, IPv6": v6(extensions=[(FRAGMENT, fragment(0, 1))]),
+    "fragment of nothing": v4(b"", fragment=0x0010),
+    "fragment beyond 64 KiB": v4(bytes(8), fragment=0x1FFE),
+    "fragment beyond 64 KiB, IPv6": v6(bytes(8), extensions=[(FRAGMENT, fragment(0x1FFF, 0))]),
     "data offset below 5": v4(TCP[:12] + b"\x40" + TCP[13:]),
     "data offset beyond the datagram": v4(TCP[:12] + b"\xf0" + TCP[13:]),
     "extension header cut off": v6(extensions=[(DESTINATION, options(64))])[:44],

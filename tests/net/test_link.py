@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dissector import limits
 from dissector.net import Streams
 from dissector.net.link import SUPPORTED, Columns, ip_offsets
 
+from .encapsulation import LINKS, MPLS, PPPOE, mpls, pppoe
 from .packets import BROKER_6, CLIENT_6, Packet, batch, ethernet, events_of, one, segment
 
 IPV4 = segment(True, 1, b"hello")
@@ -30,7 +32,8 @@ HEADERS = {
     "ethernet": (1, ethernet(IPV4)[:14], ethernet(IPV6)[:14]),
     "802.1Q": (1, ethernet(IPV4, tags=[0x8100])[:18], ethernet(IPV6, tags=[0x8100])[:18]),
     "QinQ": (1, ethernet(IPV4, tags=[0x88A8, 0x8100])[:22], ethernet(IPV6, tags=[0x88A8, 0x8100])[:22]),
-    "four tags": (1, ethernet(IPV4, tags=[0x9100, 0x88A8] + [0x8100] * 2)[:30], None),
+    "six tags": (1, ethernet(IPV4, tags=[0x9100, 0x88A8] + [0x8100] * 4)[:38], None),
+    **{name: (1, *(link(packet).removesuffix(packet) for packet in (IPV4, IPV6))) for name, link in LINKS.items()},
     "cooked v1": (113, sll(0x0800), sll(0x86DD)),
     "cooked v1, 802.1Q": (113, sll(0x8100) + b"\0\5\x08\0", sll(0x8100) + b"\0\5\x86\xdd"),
     "cooked v2": (276, sll2(0x0800), sll2(0x86DD)),
@@ -82,9 +85,13 @@ def test_types_are_mixed_in_one_batch():
     [
         ethernet(IPV4, 0x0806),
         ethernet(IPV4, len(IPV4)),
-        ethernet(IPV4, tags=[0x8100] * 5),
+        ethernet(IPV4, tags=[0x8100] * (limits.LINK_HEADERS + 1)),
+        ethernet(pppoe(IPV4, code=0xA7), PPPOE),
+        ethernet(mpls(IPV4, range(limits.MPLS_LABELS + 1)), MPLS),
+        ethernet(mpls(b"\0" + IPV4), MPLS),
+        ethernet(mpls(b"\x10" + IPV4), MPLS),
     ],
-    ids=["ARP", "802.3", "five tags"],
+    ids=["ARP", "802.3", "seven tags", "PPPoE discovery", "17 labels", "no pseudowire", "associated channel"],
 )
 def test_what_is_no_ip_is_counted(data):
     streams = Streams()

@@ -170,3 +170,37 @@ def test_any_bytes(body):
 def test_a_pair_of_name_and_value():
     value = [{"key": "admin_password", "value": "hunter2"}, {"name": "flavor", "value": "m1"}, {"value": 1}]
     assert mask(value) == [{"key": "admin_password", "value": "***"}, {"name": "flavor", "value": "m1"}, {"value": 1}]
+
+
+@pytest.mark.parametrize(
+    ("value", "masked"),
+    [
+        ([["password", SECRET], ["host", "a"]], [["password", "***"], ["host", "a"]]),
+        ((("token", SECRET),), [["token", "***"]]),
+        (["password", "=", SECRET], ["password", "=", "***"]),
+        (["a", "--os-password", SECRET, "-h"], ["a", "--os-password", "***", "-h"]),
+        (["a", "--os-password=" + SECRET], ["a", "--os-password=***"]),
+        (["x", "node.session.auth.password", "-v", SECRET], ["x", "node.session.auth.password", "-v", "***"]),
+        ({"Name": "admin_pass", "Value": SECRET}, {"Name": "admin_pass", "Value": "***"}),
+        ({"op": "add", "path": "/a/token", "value": [SECRET]}, {"op": "add", "path": "/a/token", "value": "***"}),
+        ({"key": "token", "old_value": SECRET, "n": 1}, {"key": "token", "old_value": "***", "n": 1}),
+        ({"x": '{"token": "S3cret", "token": null}'}, {"x": '{"token": null}'}),
+        ({"x": '"{\\"token\\": \\"S3cret\\"}"'}, {"x": '"{\\"token\\": \\"***\\"}"'}),
+        (b"\x82\xa8password\xa6S3cret", b"***"),
+    ],
+)  # fmt: skip
+def test_names_and_values_beside_each_other(value, masked):
+    assert mask(value) == masked
+
+
+def test_lists_without_names_stay():
+    for value in (["host", SECRET], ["a b token", "x"], [["x"] * 2], ["--host", "a", "--force"], ["-v", "a"],
+                  {"name": "flavor", "value": "m1"}, {"value": 1}, ["--password", "--host", "a"]):  # fmt: skip
+        assert mask(value) is value
+
+
+def test_repeated_keys_hide_nothing():
+    assert mask_json(b'{"password": "S3cret", "password": null}') == b'{"password": null}'
+    assert mask_json(b'{"a": {"token": "S3cret"}, "a": 1}') == b'{"a": 1}'
+    body = b'{"a": "12:30", "token": null}'
+    assert mask_json(body) is body

@@ -111,9 +111,96 @@ def test_any_value_of_a_key(value):
      "token:{" * 30_000, 'token:"' * 30_000, "bearer " * 30_000, "\\" * 200_000 + "token:", "token" + "\\" * 200_000,
      "gAAAAA" * 30_000,
      "--a" * 60_000 + "token", "-----BEGIN PRIVATE KEY-----" * 8_000, "token " * 30_000, "token:'" + "\\'" * 90_000,
-     "token='\\" * 20_000],
+     "token='\\" * 20_000, "://a:b" * 30_000, "://a:b@" * 30_000, "<token>" * 20_000, "token:|\n" * 20_000,
+     "token: |\n" + " x\n" * 50_000, "password -v " * 10_000, "authorization: '" * 10_000, "\\u0061" * 30_000,
+     "token='a'b" * 20_000, "token , value " * 10_000, "eyJ" * 60_000, "eyJaaaaaaaa." * 15_000],
 )  # fmt: skip
 def test_hostile_texts_take_linear_time(text):
     started = time.perf_counter()
     mask_text(text)
     assert time.perf_counter() - started < 2.0
+
+
+# Shapes that strutils knows, with its own spaces, prefixes and digits; written anew from its patterns.
+STRUTILS_SHAPES = [
+    "{a}{key}{n}{s}={s}{secret}", "{a}{key}{n}{s}={s}\"{secret}\"", "{a}{key}{n}{s}={s}'{secret}'",
+    "{a}{key}{n} {s}'{secret}'", "{a}{key}{n} {s}\"{secret}\"", "{a}--{key}{n} {s}{secret}",
+    "<{key}{n}>{secret}</{key}{n}>",
+    "<{key}{n}>a {secret} b</{key}{n}>", "'{key}{n}'{s}:{s}'{secret}'", '"{key}{n}"{s}:{s}"{secret}"',
+    "'{a}_{key}{n}'{s}:{s}u'{secret}'", "'{a}{key}{n}'{s},{s}'--value'{s},{s}'{secret}'",
+    "'{a}{key}{n}'{s},{s}'-v'{s},{s}u'{secret}'", "{a}{key}{n} {s}-v {s}{secret}", "{a}{key}{n} {s}--value {s}{secret}",
+    "'{key}' : '{secret}'", "mysqladmin --{key} {secret} x", "{a}{key}{n} -v{secret}",
+]  # fmt: skip
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    shape=st.sampled_from(STRUTILS_SHAPES),
+    key=st.sampled_from(strutils._SANITIZE_KEYS),
+    secret=SECRETS,
+    a=st.sampled_from(["", "x", "db_", "openstack ", "node.session."]),
+    n=st.sampled_from(["", "1", "23"]),
+    s=st.text(" \t\n", max_size=6),
+    around=st.sampled_from(["{}", "before {} after", "{{{}, 'h': 1}}", '("{}")', "Error: {}.\n  at x"]),
+    capitals=st.booleans(),
+)
+def test_hides_all_that_strutils_hides(*, shape, key, secret, a, n, s, around, capitals):
+    key = key.upper() if capitals else key
+    text = around.format(shape.format(key=key, secret=secret, a=a, n=n, s=s))
+    if secret not in strutils.mask_password(text):
+        assert secret not in mask_text(text)
+
+
+@pytest.mark.parametrize("shape", STRUTILS_SHAPES)
+def test_strutils_does_hide_these(shape):
+    text = shape.format(key="password", secret="s3CRETs3CRET", a="", n="", s=" ")
+    assert "s3CRETs3CRET" not in strutils.mask_password(text)
+    assert "s3CRETs3CRET" not in mask_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("{'key': 'admin_password', 'value': 'S3cret', 'x': 1}", "{'key': 'admin_password', 'value': '***', 'x': 1}"),
+        ('[{"name": "token", "value": "S3cret', '[{"name": "token", "value": "***'),
+        ("<secret><a>S3</a><b>cret</b></secret> x", "<secret>***</secret> x"),
+        ("<password type='a'>S3cret</password>", "<password type='a'>***</password>"),
+        ("<password token='S3'>S3cret</password>", "<password ***</password>"),
+        ("Changing password for user, token=S3cret -> done", "Changing password for user, token=*** -> done"),
+        ("mysql --password S3cret > dump.sql", "mysql --password *** > dump.sql"),
+        ("x --password user_data: S3cret a", "x --password *** a"),
+        ("bearer user_data: 'S3cret'", "bearer ***: '***'"),
+        ("it's 'Set-Cookie: a=b; token: 'S3cret' x", "it's 'Set-Cookie: ***' x"),
+        ("eyJhbGciOiJFUzI1NiJ9 eyJhbGciOiJFUzI1NiJ9.S3", "eyJhbGciOiJFUzI1NiJ9 ***"),
+        ("<password/><host>a</host>", "<password/><host>a</host>"),
+        ("<password>S3cret is cut off", "<password>***"),
+        ("password='it's S3cret', host='a'", "password='***', host='a'"),
+        ("iscsiadm -n node.session.auth.password -v S3cret -x", "iscsiadm -n node.session.auth.password -v *** -x"),
+        ("['x', 'auth.password', '-v', 'S3cret']", "['x', 'auth.password', '-v', '***']"),
+        ("password: |\n  S3\n  cret\nhost: a", "password: ***\nhost: a"),
+        ("password: |\\n  S3cret\\n", "password: ***"),
+        ("Set-Cookie: a=S3cret; b=S3cret\nHost: a", "Set-Cookie: ***\nHost: a"),
+        ("-H 'Authorization: Digest response=\"S3cret\"' http", "-H 'Authorization: ***' http"),
+        ("amqp://u:S3/cret@h/ x", "amqp://u:***@h/ x"),
+        ("vnc?path=%3Ftoken%3DS3cret x", "vnc?path=%3Ftoken%3D*** x"),
+        ("eyJhbGciOiJF.eyJzdWIi.S3cret x", "*** x"),
+        ("key = AQ" + "S3cret" * 6 + "==", "key = ***"),
+        ('{"pass\\u0077ord": "S3cret', '{"password": "***'),
+        ("\x1b[31mtoken\x1b[0m=S3cret", "token=***"),
+        ("ｔｏｋｅｎ=S3cret", "token=***"),
+        ("\x00\x08passwordS3cret", "***"),
+        ("t\0o\0k\0e\0n\0=\0S\0", "***"),
+    ],
+)
+def test_shapes_that_strutils_does_not_know(text, masked):
+    assert mask_text(text) == masked
+    assert mask_text(masked) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://10.0.0.1:8776/v3/x?host=cinder@lvm", "token-based access failed", "no such option --password",
+     "password > 5 characters", "\x1b[31mred\x1b[0m x=1", "naïve: x=1", "a\\u0041=1", "\0\1binary"],
+)  # fmt: skip
+def test_what_looks_like_it_stays(text):
+    assert mask_text(text) == text

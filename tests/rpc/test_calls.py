@@ -48,7 +48,7 @@ def test_a_call_is_given_out_with_its_last_reply():
     calls = Calls()
     given_at = [event.number for event in story.events if calls.feed(event, hot_of(event))]
     assert given_at == [7]
-    assert calls.finish() == []
+    assert list(calls.finish()) == []
 
 
 def test_times_are_exact_to_the_microsecond():
@@ -455,7 +455,7 @@ def test_in_stream_mode_nothing_stays_open_that_was_sent():
     story.tick(10 + limits.SETTLED_NS / 1e9 + 1)
     found = [call for event in story.events for call in calls.feed(event, hot_of(event))]
     assert Counter(call.rpc.status for call in found) == {"ok": 1, "sent": 5, "undelivered": 5}
-    assert calls.finish() == []
+    assert list(calls.finish()) == []
 
 
 # -- the shipped captures --------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_tables_stay_within_their_limits(monkeypatch):
         assert len(calls._open) <= 20
         assert max(len(calls._closed), len(calls._unsettled), len(calls._sight._reply_queues)) <= 7
         assert len(calls._due) <= 2 * 20 + 8
-    assert len(found) + len(calls.finish()) == 100
+    assert len(found) + len(list(calls.finish())) == 100
 
 
 def test_a_hundred_thousand_open_calls_stay_within_the_stated_limit():

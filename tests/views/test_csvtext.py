@@ -38,16 +38,24 @@ def cells(*values: object) -> list[str]:
         ("@x", "'@x"),
         ("a=1", "a=1"),
         ("\t=1", r"\t=1"),
+        (" =1", "' =1"),
+        ('"=1', "'\"=1"),
+        ("＝1", "'＝1"),
+        ("a;=1", "a;'=1"),
+        ("a; +1;b|-1", "a;' +1;b|'-1"),
+        ("a;b-1", "a;b-1"),
+        ({"a": "-1"}, '{"a":"-1"}'),
     ],
 )
 def test_a_cell(value, expected):
     assert cells("first", value, "last") == ["first", expected, "last"]
 
 
-@given(st.lists(st.text(), min_size=2, max_size=5))
+@given(st.lists(st.text() | st.text("=+-@;| '\"a1"), min_size=2, max_size=5))
 def test_any_text_is_one_row_and_no_formula(values):
     line = csv_line(values)
     assert line.count(b"\n") == 1
     row = cells(*values)
-    assert [cell.removeprefix("'") for cell in row] == [escape(value).removeprefix("'") for value in values]
+    assert [cell.replace("'", "") for cell in row] == [escape(value).replace("'", "") for value in values]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+    assert not any(part.startswith(("=", "+", "-", "@")) for cell in row for part in cell.split(";"))

@@ -228,9 +228,9 @@ class TestRoutedQueues:
         assert len(view.feed(Event(CONNECTION, True, 9, start + window, 0, "heartbeat")).splitlines()) == 1
         assert [json.loads(line)["type"] for line in view.finish().splitlines()] == ["published", "received"]
 
-    @pytest.mark.parametrize(("limit", "held"), [("MESSAGES", 3), ("BYTES", 1000)])
+    @pytest.mark.parametrize(("limit", "held"), [("ROUTED_QUEUES_MESSAGES", 3), ("ROUTED_QUEUES_BYTES", 1000)])
     def test_what_is_held_is_bounded(self, monkeypatch, limit, held):
-        monkeypatch.setattr(f"dissector.views.routed.ROUTED_QUEUES_{limit}", held)
+        monkeypatch.setattr(f"dissector.views.routed.{limit}", held)
         view = TraceView("json", show_secrets=True)
         given = b"".join(view.feed(publish(str(number).encode())) for number in range(10))
         left = view.finish()

@@ -1,0 +1,1 @@
+"""The targets: each a module with a ``TARGET`` (`tests.fuzz.target`)."""
