@@ -203,6 +203,12 @@ RESYNC_FRAME_BYTES: Final = 1 << 20
 """Largest method or content header frame that is waited for, and largest frame of any kind that is believed while
 the beginning of a frame is being looked for."""
 
+RESYNC_JOINED_BYTES: Final = 64 << 10
+"""Bytes held for a candidate from which on an eighth more must come before they are looked at again."""
+
+PIECE_BYTES: Final = 150
+"""What each piece of a body that is not whole yet counts for besides its bytes, so that tiny ones are bounded, too."""
+
 RESYNC_DECODED_BYTES: Final = 4 << 20
 """Bytes that may be decoded to see whether they are the method or header frame that is looked for, and"""
 
@@ -386,6 +392,10 @@ OPENING_PACKETS: Final = 256
 SCRUBBED_RANGES: Final = 1 << 24
 """Stretches of packets of which ``--scrub`` knows what they hold: one a packet and two more for each secret in it.
 25 bytes each; what comes after is overwritten as a whole."""
+
+SCRUBBED_BATCHES: Final = 32
+"""Batches of packets, some 4 MB each, whose sequence numbers are remembered for what is held behind a hole; what comes
+out later is overwritten as a whole."""
 
 SCRUBBED_DIRECTIONS: Final = 4096
 """Directions of connections whose last `OVERLAP_BYTES` are remembered while they are written, twice: 16 MiB."""

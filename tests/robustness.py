@@ -27,9 +27,9 @@ MORE = ("ipv6", "loopback", "any-twice", "verdicts")
 """And those of which it is done once."""
 
 
-MEMORY = 750 << 20
+MEMORY = 800 << 20
 """Bytes of memory that a command may take for 50,000 connections, however long the stream: some 100 MiB for the program
-and a batch, 5 kB a connection, and what calls may take (`dissector.limits`: 160 MB for open ones, 80 MB for ids)."""
+and a batch, 6 kB a connection, and what calls may take (`dissector.limits`: 160 MB for open ones, 80 MB for ids)."""
 
 
 class Job(NamedTuple):

@@ -33,6 +33,8 @@ class _Channel:
         "early",
         "gets",
         "last_queue",
+        "missed",
+        "missed_of_client",
         "pending",
         "published",
         "replacing",
@@ -59,6 +61,8 @@ class _Channel:
         """basic.get without an answer yet; with the last queue."""
         self.undelivered: dict[int, _Settling] = {}
         """Delivery tag to message: delivered, not settled by the client."""
+        self.missed = self.missed_of_client = 0
+        """What the channel knows of what was missing (see `ConnectionState`)."""
         self.published = -1
         """Messages published since confirm.select; -1 where that is not known, as there are no confirms, or not
         all was seen since."""
@@ -72,7 +76,15 @@ class ConnectionState:
     ``counts`` are told what is forgotten.
     """
 
-    __slots__ = ("_channels", "_counts", "_is_foreign", "_messages", "connection")
+    __slots__ = (
+        "_channels",
+        "_counts",
+        "_is_foreign",
+        "_messages",
+        "_missed",
+        "_missed_of_client",
+        "connection",
+    )
 
     def __init__(self, connection: AmqpConnection, counts: AmqpCounts) -> None:
         self.connection = connection
@@ -80,6 +92,10 @@ class ConnectionState:
         self._channels: dict[int, _Channel] = {}
         self._messages = 0
         self._is_foreign = False
+        self._missed = 0
+        """How often something was missing, or could not be read."""
+        self._missed_of_client = 0
+        """How often that was something that the client sent."""
 
     def feed(self, event: AmqpEvent) -> bool:
         """Fill in what is known of the connection, and learn from the event; False where it is not worth telling."""
@@ -98,13 +114,17 @@ class ConnectionState:
             if self._is_foreign:
                 return False
             # A method or a message that could not be read is as good as missing.
-            self._missed(event.from_client)
+            self._miss(event.from_client)
         return True
 
     def _channel(self, number: int) -> _Channel:
         channel = self._channels.get(number)
-        if channel is None:
+        if channel is not None:
+            if channel.missed != self._missed:
+                self._catch_up(channel)
+        else:
             channel = _Channel()
+            channel.missed, channel.missed_of_client = self._missed, self._missed_of_client
             if len(self._channels) < limits.CHANNELS:
                 self._channels[number] = channel
             else:
@@ -301,7 +321,7 @@ class ConnectionState:
         channel.published = max(channel.published, 0)
 
     def _gap(self, event: Event) -> None:
-        self._missed(event.from_client)
+        self._miss(event.from_client)
         if event.detail == GAP_OF_UNKNOWN_SIZE:
             # Another connection may have taken the ports.
             self._forget()
@@ -311,18 +331,23 @@ class ConnectionState:
         self._channels.clear()
         self.connection = AmqpConnection(self.connection.tcp)
 
-    def _missed(self, from_client: bool) -> None:
+    def _miss(self, from_client: bool) -> None:
+        """Learn that something is missing; channels learn it when they are next looked at."""
+        self._missed += 1
+        self._missed_of_client += from_client
+
+    def _catch_up(self, channel: _Channel) -> None:
         """Counting is over where a publish may be among what is missing; so is pairing of questions and answers."""
-        for channel in self._channels.values():
-            channel.gets.clear()
-            channel.pending.clear()
-            channel.declared.clear()
-            channel.early.clear()
-            channel.unanswered.clear()
-            if from_client:
-                channel.last_queue = None
-                channel.published = -1
-                channel.confirms.clear()
+        channel.gets.clear()
+        channel.pending.clear()
+        channel.declared.clear()
+        channel.early.clear()
+        channel.unanswered.clear()
+        if channel.missed_of_client != self._missed_of_client:
+            channel.last_queue = None
+            channel.published = -1
+            channel.confirms.clear()
+        channel.missed, channel.missed_of_client = self._missed, self._missed_of_client
 
 
 def _remember(known: dict[K, V], key: K, value: V, limit: int) -> bool:

@@ -35,19 +35,22 @@ class _Content:
     __slots__ = (
         "begin",
         "body_size",
+        "channel",
         "have",
         "method",
         "numbers",
         "overhead",
         "pieces",
         "properties",
+        "seen_all_to",
         "stop",
-        "unseen",
-        "unseen_because",
+        "told",
     )
 
-    def __init__(self, method: ContentMethod, begin: int, stop: int) -> None:
+    def __init__(self, method: ContentMethod, channel: int, frame: tuple[int, int], seen_all_to: int) -> None:
         self.method = method
+        self.channel = channel
+        begin, stop = frame
         self.overhead = stop - begin
         """Bytes of its method and header frames."""
         self.begin, self.stop = begin, stop
@@ -58,9 +61,10 @@ class _Content:
         self.body_size = 0
         self.have = 0
         self.pieces: list[bytes] = []
-        self.unseen = 0
-        """Bytes since its method in which there may have been frames that were not seen (`frames.Note`)."""
-        self.unseen_because = ""
+        self.seen_all_to = seen_all_to
+        """`ContentReader._unseen` at its method."""
+        self.told = False
+        """Whether it was told that no more comes."""
 
     def extend(self, run: Run, start: int, end: int) -> None:
         """Count a frame in, whose payload is ``start`` to ``end`` in the run."""
@@ -88,7 +92,21 @@ class _Content:
 class ContentReader:
     """Puts the messages of one direction together."""
 
-    __slots__ = ("_found", "_mixes", "_open", "_orphans", "_run", "connection", "from_client", "held_bytes")
+    __slots__ = (
+        "_floor",
+        "_found",
+        "_in_run",
+        "_latest",
+        "_mixes",
+        "_open",
+        "_orphans",
+        "_run",
+        "_unseen",
+        "_unseen_because",
+        "connection",
+        "from_client",
+        "held_bytes",
+    )
 
     def __init__(self, connection: AmqpConnection, from_client: bool) -> None:
         self.connection = connection
@@ -96,16 +114,25 @@ class ContentReader:
         self.held_bytes = 0
         """Bytes of bodies that are not whole yet."""
         self._open: dict[int, _Content] = {}
+        self._latest: _Content | None = None
+        """The message that began last."""
+        self._unseen = 0
+        """Bytes so far in which there may have been frames that were not seen (`frames.Note`)."""
+        self._unseen_because = ""
         self._mixes = False
         """Whether frames of one channel were seen within a message of another."""
         self._orphans: dict[int, None] = {}
         """Channels where content came without its method, told once. (An empty set would take three times the room.)"""
         self._run = EMPTY
+        self._floor = (0, 0)
+        """The packet, and its time, before which nothing of the run was readable (`frames.Note`)."""
+        self._in_run: list[_Content] = []
+        """The messages of which there are frames in the run."""
         self._found = _NOTHING
 
     def feed(self, run: Run, frames: list[Frame]) -> list[AmqpEvent]:
         """Take the next frames; give methods, messages and what is wrong, in stream order."""
-        self._run = run
+        self._run, self._floor = run, (0, 0)
         found: list[AmqpEvent] = []
         self._found = found
         for kind, channel, start, end in frames:
@@ -123,8 +150,9 @@ class ContentReader:
                 self._event(end - 1, 0, "foreign", detail=run.notes[channel].reason)
             elif kind == LOST:
                 self._lost(run.notes[channel], start)
-        for content in self._open.values():
+        for content in self._in_run:
             content.settle(run)
+        self._in_run.clear()
         self._run = EMPTY
         self._found = _NOTHING
         return found
@@ -140,7 +168,9 @@ class ContentReader:
         It is not forgotten: a RST or a FIN may prove not to be the end.
         """
         self._orphans.clear()
-        return [self._broken_off(content, number, time_ns, reason) for content in self._open.values()]
+        return [
+            self._broken_off(content, number, time_ns, reason) for content in self._open.values() if not content.told
+        ]
 
     def drop(self, number: int, time_ns: int, reason: str) -> list[AmqpEvent]:
         """Forget, with packet ``number``, what was coming; it is told with what is known of it."""
@@ -150,6 +180,7 @@ class ContentReader:
         return found
 
     def _broken_off(self, content: _Content, number: int, time_ns: int, reason: str) -> AmqpEvent:
+        content.told = True
         text = f"{content.known()}: {reason}"
         return Malformed("amqp", self.connection.tcp, self.from_client, number, time_ns, None, text)
 
@@ -157,7 +188,9 @@ class ContentReader:
         """Take the message that is coming on a channel out of those that are; None where there is none."""
         content = self._open.pop(channel, None)
         if content is not None and content.pieces:
-            self.held_bytes -= content.have
+            self.held_bytes -= content.have + limits.PIECE_BYTES * len(content.pieces)
+        if content is self._latest:
+            self._latest = None
         if not self._open:
             self._open.clear()  # gives the room of those that were in it back
         return content
@@ -175,10 +208,13 @@ class ContentReader:
         if not isinstance(method, ContentMethod):
             self._event(end, channel, method.NAME, method)
         elif len(self._open) < limits.CHANNELS:
-            if self._open and not self._mixes:
-                self._mixes = any(not content.unseen for content in self._open.values())
+            latest = self._latest
+            if self._open and latest is not None and not self._mixes:
+                self._mixes = self._open.get(latest.channel) is latest and not self._unseen_in(latest)
             self._orphans.pop(channel, None)
-            self._open[channel] = _Content(method, start - FRAME_HEADER_BYTES, end + 1)
+            content = _Content(method, channel, (start - FRAME_HEADER_BYTES, end + 1), self._unseen)
+            self._open[channel] = self._latest = content
+            self._in_run.append(content)
         else:
             self._malformed(
                 end, None, f"more than {limits.CHANNELS} channels with unfinished messages: one is left out"
@@ -203,10 +239,10 @@ class ContentReader:
         size = end - start + FRAME_OVERHEAD_BYTES
         if self._may_be_another(content, size):
             self._close(channel)
-            self._malformed(end, None, f"{content.known()}: {content.unseen_because}, {_MAY_BE_ANOTHER}")
+            self._malformed(end, None, f"{content.known()}: {self._unseen_because}, {_MAY_BE_ANOTHER}")
             return
         content.overhead += size
-        content.extend(self._run, start, end)
+        self._extend(content, start, end)
         if content.body_size == 0:
             self._complete(channel, content, start, end)
 
@@ -218,17 +254,22 @@ class ContentReader:
         if start == end:
             return  # allowed, and says nothing
         if content.body_size <= limits.BODY_BYTES:
-            content.extend(self._run, start, end)
+            self._extend(content, start, end)
             content.pieces.append(self._run.data[start:end])
-            self.held_bytes += end - start
+            self.held_bytes += end - start + limits.PIECE_BYTES
         content.have += end - start
         if content.have >= content.body_size:
             self._complete(channel, content, start, end)
 
+    def _extend(self, content: _Content, start: int, end: int) -> None:
+        if content.stop < 0:
+            self._in_run.append(content)
+        content.extend(self._run, start, end)
+
     def _lost(self, note: Note, start: int) -> None:
-        for content in self._open.values():
-            content.unseen += note.unseen
-            content.unseen_because = note.reason
+        self._floor = max(self._floor, note.known_with)
+        self._unseen += note.unseen
+        self._unseen_because = note.reason
         self._orphans.clear()
         if note.passed_over:
             self._malformed(start, None, f"{note.reason}: {note.passed_over} bytes passed over")
@@ -240,14 +281,20 @@ class ContentReader:
             self._malformed(end, None, f"content {what} without its method on channel {channel}")
 
     def _unfinished(self, content: _Content, end: int, reason: str) -> None:
-        self._malformed(end, None, f"{content.known()}: {content.unseen_because or reason}")
+        if not content.told:
+            reason = self._unseen_because if self._unseen_in(content) else reason
+            self._malformed(end, None, f"{content.known()}: {reason}")
+
+    def _unseen_in(self, content: _Content) -> int:
+        """Give the bytes since a message's method in which there may have been frames that were not seen."""
+        return self._unseen - content.seen_all_to
 
     def _may_be_another(self, content: _Content, size: int) -> bool:
         """Tell whether a frame of ``size`` bytes may belong to another message than the one that waits for it, for
         holes may hide the rest of that and the beginning of another as long. Where connections were seen to
         mix the messages of several channels, holes hide theirs.
         """
-        return content.unseen >= content.overhead + size and not self._mixes
+        return self._unseen_in(content) >= content.overhead + size and not self._mixes
 
     # -- events ----------------------------------------------------------------------------------------
 
@@ -256,7 +303,7 @@ class ContentReader:
         self._close(channel)
         run = self._run
         if self._may_be_another(content, end - start + FRAME_OVERHEAD_BYTES):
-            self._malformed(end, None, f"{content.known()}: {content.unseen_because}, {_MAY_BE_ANOTHER}")
+            self._malformed(end, None, f"{content.known()}: {self._unseen_because}, {_MAY_BE_ANOTHER}")
             return
         if content.have != content.body_size:
             self._malformed(end, None, f"{content.known()}: a body frame goes beyond its end")
@@ -269,15 +316,16 @@ class ContentReader:
             numbers: tuple[int, ...] = (run.numbers[last],)
         else:
             numbers = tuple(sorted({*content.numbers, *run.numbers[first : last + 1]}))
+        content.begin = content.stop = -1
         assert content.properties is not None
-        number = run.completed[last]
+        number, time_ns = max((run.completed[last], run.times_ns[last]), self._floor)
         message = Message(
             self.connection,
             self.from_client,
             LEGS[type(content.method)],
             number,
             numbers,
-            run.times_ns[last],
+            time_ns,
             channel,
             content.method,
             content.properties,
@@ -288,8 +336,7 @@ class ContentReader:
     def _event(
         self, at: int, channel: int, name: str, method: Method | None = None, *, detail: str | None = None
     ) -> None:
-        packet = self._run.at(at)
-        number, time_ns = self._run.completed[packet], self._run.times_ns[packet]
+        number, time_ns = max(self._run.when(at), self._floor)
         event = Event(self.connection, self.from_client, number, time_ns, channel, name, method, detail)
         self._found.append(event)
 
@@ -304,7 +351,6 @@ class ContentReader:
             self._malformed(end, problem.offset, problem.reason)
 
     def _malformed(self, at: int, offset: int | None, reason: str) -> None:
-        packet = self._run.at(at)
-        number, time_ns = self._run.completed[packet], self._run.times_ns[packet]
+        number, time_ns = max(self._run.when(at), self._floor)
         problem = Malformed("amqp", self.connection.tcp, self.from_client, number, time_ns, offset, reason)
         self._found.append(problem)

@@ -73,6 +73,9 @@ class Note(msgspec.Struct, gc=False):
     """Bytes since the last frame, or 0 where nothing is lost but the proof had to be waited for."""
     unseen: int
     """Bytes since the last frame in which there may be frames that were not seen, or `UNKNOWN`."""
+    known_with: tuple[int, int]
+    """The packet, and its time, that showed that what was taken for a frame is none; what follows in the run was not
+    readable before. (0, 0) where step was lost otherwise."""
 
 
 class Run(msgspec.Struct, gc=False):
@@ -88,6 +91,11 @@ class Run(msgspec.Struct, gc=False):
     def at(self, offset: int) -> int:
         """Give the index, in ``numbers`` and its like, of the packet that carries the byte at ``offset``."""
         return bisect_right(self.ends, offset)
+
+    def when(self, offset: int) -> tuple[int, int]:
+        """Give the packet with which the byte at ``offset`` became readable, and its time."""
+        packet = self.at(offset)
+        return self.completed[packet], self.times_ns[packet]
 
 
 EMPTY: Final = Run(b"", [], [], [], [], [])
@@ -105,6 +113,7 @@ class FrameReader:
         "_held",
         "_in_step",
         "_is_first",
+        "_lost_with",
         "_need",
         "_negotiated",
         "_passed_over",
@@ -131,6 +140,7 @@ class FrameReader:
         """Whether the bytes held begin where a frame may begin although no 0xCE stands before them."""
         self._foreign = False
         self._passed_over = 0
+        self._lost_with = (0, 0)
         self._unseen = 0
         """Bytes of holes since the last frame in which frames may have been, or more than `UNKNOWN`."""
         self._cut = 0
@@ -263,13 +273,13 @@ class FrameReader:
             kind, channel, size = _HEADER(data, pos)
             end = pos + FRAME_HEADER_BYTES + size
             if size > most.get(kind, -1):
-                _know_with(run, pos, pos + FRAME_HEADER_BYTES)
+                self._lost_with = run.when(pos + FRAME_HEADER_BYTES)
                 break
             if end >= size_of_data:
                 self._need = end + 1 - pos
                 return pos
             if data[end] != FRAME_END:
-                _know_with(run, pos, end)
+                self._lost_with = run.when(end)
                 break
             append((kind, channel, pos + FRAME_HEADER_BYTES, end))
             if channel == 0 and size == _TUNE_BYTES:
@@ -328,7 +338,7 @@ class FrameReader:
     def _give_up(self, run: Run, protocol: str, frames: list[Frame]) -> int:
         self._foreign = True
         self.skipped += len(run.data)
-        run.notes.append(Note(protocol, 0, 0))
+        run.notes.append(Note(protocol, 0, 0, (0, 0)))
         frames.append((FOREIGN, len(run.notes) - 1, 0, len(PROTOCOL_HEADER)))
         return len(run.data)
 
@@ -351,7 +361,9 @@ class FrameReader:
         elif place.is_frame is None:
             # Held bytes are looked at again from the same candidate; it needs no 0xCE before it.
             self._at_hole = True
-            self._need = place.need - place.pos
+            # To join what is held costs time: it must grow for that, for candidates may each need a little more.
+            held = len(run.data) - place.pos
+            self._need = max(place.need - place.pos, held + held // 8 if held > limits.RESYNC_JOINED_BYTES else 0)
         else:
             self._at_hole = False
             self._need = 1
@@ -364,7 +376,8 @@ class FrameReader:
     def _found(self, run: Run, pos: int, frames: list[Frame]) -> None:
         """Be in step from ``pos`` on."""
         unseen = self._unseen + self._passed_over
-        run.notes.append(Note(self._reason, self._passed_over, unseen))
+        run.notes.append(Note(self._reason, self._passed_over, unseen, self._lost_with))
+        self._lost_with = (0, 0)
         frames.append((LOST, len(run.notes) - 1, pos, pos))
         self._in_step = True
         self._passed_over = self._unseen = 0
@@ -408,20 +421,3 @@ class FrameReader:
                     run.times_ns[first:],
                 )
             )
-
-
-def _know_with(run: Run, pos: int, at: int) -> None:
-    """Note that what is at ``pos`` was not known to be no frame before the packet with the byte at ``at`` came."""
-    first, last = run.at(pos), run.at(at)
-    number, time_ns = run.completed[last], run.times_ns[last]
-    if run.completed[first] == number:
-        return
-    if pos > (run.ends[first - 1] if first else 0):
-        # What the packet holds before that was read when it came.
-        run.ends = [*run.ends[:first], pos, *run.ends[first:]]
-        run.numbers = [*run.numbers[:first], run.numbers[first], *run.numbers[first:]]
-        run.completed = [*run.completed[:first], run.completed[first], *run.completed[first:]]
-        run.times_ns = [*run.times_ns[:first], run.times_ns[first], *run.times_ns[first:]]
-        first, last = first + 1, last + 1
-    run.completed = run.completed[:first] + [number] * (last - first) + run.completed[last:]
-    run.times_ns = run.times_ns[:first] + [time_ns] * (last - first) + run.times_ns[last:]

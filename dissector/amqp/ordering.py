@@ -36,30 +36,38 @@ class InOrder:
         self.untimely = 0
         """Events given although later ones were given before, for no more can wait."""
         self._last_number = 0
-        self._held: list[Entry] = []
+        self._held: list[tuple[Entry, int]] = []
+        """Each with the time of `_clock_ns` at which it came."""
         self._held_bytes = 0
+        self._clock_ns = 0
+        """Time that has passed, whatever the clock of the capturing machine did (see `limits.CLOCK_STEP_NS`)."""
         self._latest_ns = 0
 
     def feed(self, entries: list[Entry], oldest_held: int | None) -> list[Entry]:
         """Take the events of a batch; give those that nothing can precede any more.
 
-        ``oldest_held`` is the lowest number of a packet whose bytes are held somewhere, or None. What is older than
-        the longest that a hole is waited for does not wait, nor do more than `limits.ORDERED_EVENTS` or
+        ``oldest_held`` is the lowest number of a packet whose bytes are held somewhere, or None. Nothing waits for
+        longer than a hole is waited for, nor do more than `limits.ORDERED_EVENTS` or
         `limits.ORDERED_BYTES`.
         """
         if oldest_held is None and not self._held:
             entries.sort()
             return self._given(entries)
+        self._pass_time(max((entry.event.time_ns for entry in entries), default=self._latest_ns))
         for entry in entries:
-            self._latest_ns = max(self._latest_ns, entry.event.time_ns)
             self._held_bytes += _size(entry.event)
-            heappush(self._held, entry)
+            heappush(self._held, (entry, self._clock_ns))
         ready: list[Entry] = []
         while self._held and self._may_go(oldest_held):
-            entry = heappop(self._held)
+            entry, _ = heappop(self._held)
             self._held_bytes -= _size(entry.event)
             ready.append(entry)
         return self._given(ready)
+
+    def _pass_time(self, latest_ns: int) -> None:
+        if self._latest_ns:
+            self._clock_ns += min(max(latest_ns - self._latest_ns, 0), limits.CLOCK_STEP_NS)
+        self._latest_ns = latest_ns
 
     def _given(self, entries: list[Entry]) -> list[Entry]:
         """Count those that are late; ``entries`` ascend."""
@@ -70,11 +78,11 @@ class InOrder:
         return entries
 
     def _may_go(self, oldest_held: int | None) -> bool:
-        first = self._held[0]
+        first, since_ns = self._held[0]
         return (
             oldest_held is None
             or first.number < oldest_held
-            or self._latest_ns - first.event.time_ns > limits.HOLE_NS
+            or self._clock_ns - since_ns > limits.HOLE_NS
             or len(self._held) > limits.ORDERED_EVENTS
             or self._held_bytes > limits.ORDERED_BYTES
         )

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from dissector._version import __version__
-from dissector.cli.output import OutputError
+from dissector.cli.output import OutputClosed, OutputError
 from dissector.cli.telling import tell, trace_of
 from dissector.errors import UsageError
 
@@ -92,6 +92,8 @@ def main() -> None:
     except click.ClickException as error:
         usage = f"; see '{error.ctx.command_path} --help'" if isinstance(error, click.UsageError) and error.ctx else ""
         _fail(" ".join(error.format_message().split()).rstrip(".") + usage)
+    except OutputClosed:
+        sys.exit(0)
     except OutputError as error:
         _fail(str(error), status=EXIT_DAMAGED)
     except OSError as error:

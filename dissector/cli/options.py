@@ -39,7 +39,8 @@ def capture_options(command: Command) -> Command:
             "output",
             metavar="FILE",
             help="Write to FILE instead of standard output. A new file is for its owner alone (0600); one that is "
-            "there is replaced when all is written, and keeps its mode if it is yours. Root follows no symbolic link.",
+            "there is replaced at the end (on Ctrl-C by what there is), and keeps its mode if it is yours. Root "
+            "follows no symbolic link.",
         ),
         click.argument("files", metavar="FILE...", nargs=-1),
     ):

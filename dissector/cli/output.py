@@ -198,7 +198,7 @@ def _end(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _is_same(path: str, other: str) -> bool:
     try:
-        mine, theirs = os.stat(path), os.stat(other)  # noqa: PTH116
+        mine, theirs = os.stat(path), os.fstat(0) if other == "-" else os.stat(other)  # noqa: PTH116
     except OSError:
         return False
     return stat.S_ISREG(mine.st_mode) and os.path.samestat(mine, theirs)

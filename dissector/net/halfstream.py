@@ -452,7 +452,6 @@ class HalfStream:
         self._events.append(gap)
 
     def _tell(self, now: Moment, reason: str) -> None:
-        self.flush()
         problem = Malformed("tcp", self.connection, self.from_client, now.number, now.time_ns, None, reason)
         self._events.append(problem)
 

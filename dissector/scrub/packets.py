@@ -123,7 +123,12 @@ class _Reader:
             if not isinstance(event, Malformed) and event.connection.stream in self._wanted:
                 self._take(event)
         oldest = self._streams.oldest_held
-        while self._recent and (oldest is None or not len(self._recent[0][0]) or self._recent[0][0][-1] < oldest):
+        while self._recent and (
+            oldest is None
+            or not len(self._recent[0][0])
+            or self._recent[0][0][-1] < oldest
+            or len(self._recent) > limits.SCRUBBED_BATCHES
+        ):
             self._recent.popleft()
 
     def finish(self) -> None:

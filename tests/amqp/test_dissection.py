@@ -175,6 +175,7 @@ def test_after_a_hole_of_unknown_size_nothing_is_known():
 def test_unfinished_messages_over_the_limit(monkeypatch):
     """The largest are given up; the others come out all the same."""
     monkeypatch.setattr(limits, "UNFINISHED_BYTES", 5000)
+    monkeypatch.setattr(limits, "PIECE_BYTES", 0)
     dissection = Dissection()
     tcps = [msgspec.structs.replace(TCP, stream=stream) for stream in range(3)]
     bodies = [bytes(size) for size in (900, 3500, 1300)]

@@ -353,6 +353,17 @@ def test_frames_of_a_megabyte():
     assert frames_of(pieces)[0] == true_frames(octets)
 
 
+@pytest.mark.parametrize("limit", [0, 1 << 20])
+def test_candidates_that_each_need_a_little_more(monkeypatch, limit):
+    """What is held is not joined for each of them; the true frame behind them is found all the same."""
+    monkeypatch.setattr(limits, "RESYNC_JOINED_BYTES", limit)
+    false = b"".join(b"\xce" + struct.pack(">BHI", FRAME_BODY, 1, 403) for _ in range(100))
+    octets = false + b"\xce" + method(1, spec.Basic.Ack(1)) + HEARTBEAT * 60
+    pieces = [octets[at : at + 16] for at in range(0, len(octets), 16)]
+    frames = frames_of(pieces, at_start=False)[0]
+    assert frames == true_frames(octets[len(false) + 1 :])
+
+
 # -- packets ---------------------------------------------------------------------------------------------------------
 
 

@@ -50,11 +50,18 @@ def test_events_of_one_packet():
 
 
 def test_waiting_has_an_end(monkeypatch):
+    monkeypatch.setattr(limits, "CLOCK_STEP_NS", 100 * limits.HOLE_NS)
     in_order = InOrder()
-    assert in_order.feed([entry(5, 0)], 1) == []
-    assert numbers(in_order.feed([entry(6, limits.HOLE_NS + 1)], 1)) == [5]
+    assert in_order.feed([entry(5, 1)], 1) == []
+    assert numbers(in_order.feed([entry(6, limits.HOLE_NS + 2)], 1)) == [5]
     monkeypatch.setattr(limits, "ORDERED_EVENTS", 2)
-    assert numbers(in_order.feed([entry(n, limits.HOLE_NS + 1) for n in (7, 8, 9)], 1)) == [6, 7]
+    assert numbers(in_order.feed([entry(n, limits.HOLE_NS + 2) for n in (7, 8, 9)], 1)) == [6, 7]
+
+
+def test_a_clock_that_is_set_ends_no_waiting():
+    in_order = InOrder()
+    times = [limits.HOLE_NS, 5 * limits.HOLE_NS, 1, 9 * limits.HOLE_NS]
+    assert [in_order.feed([entry(5 + at, time_ns)], 1) for at, time_ns in enumerate(times)] == [[]] * 4
 
 
 def test_bodies_that_wait_are_bounded(monkeypatch):

@@ -308,3 +308,20 @@ def test_it_reaches_the_disk(tmp_path, monkeypatch):
         with Output(str(tmp_path / "file")) as out:
             out.write(b"x")
     assert synced == [False, True] * 2
+
+
+@pytest.mark.parametrize("arguments", [("read", "-w", "-"), ("read", "-w", "-", "--scrub"), ("stats",), ("calls",)])
+def test_a_reader_that_goes(arguments):
+    """As ``head -c 0`` does: no error, nothing said of it."""
+    with subprocess.Popen([COMMAND, *arguments, "-q", DEMO], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+def test_a_capture_on_standard_input_is_not_overwritten(tmp_path):
+    path = tmp_path / "capture"
+    path.write_bytes(Path(DEMO).read_bytes())
+    with path.open("rb") as file:
+        done = subprocess.run([COMMAND, "read", "-o", path, "-"], stdin=file, capture_output=True, check=False)
+    assert (done.returncode, b"is one of the captures" in done.stderr) == (2, True)
+    assert path.read_bytes() == Path(DEMO).read_bytes()

@@ -237,7 +237,8 @@ def facts(events):
         elif isinstance(event, StreamEnd):
             rows.append(("end", event.reason, event.number, event.time_ns))
         elif isinstance(event, Malformed):
-            rows.append((event.reason, event.number))
+            # Before or after the data of its batch.
+            told.setdefault((str(event.connection), "told"), []).append((event.from_client, event.reason, event.number))
     return told
 
 

@@ -285,6 +285,13 @@ def test_what_is_too_much_goes_as_a_whole(tmp_path, monkeypatch):
     assert SECRET.encode() not in (tmp_path / "b.pcapng").read_bytes()
 
 
+def test_what_is_held_for_too_long_goes_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "SCRUBBED_BATCHES", 0)
+    source = write(tmp_path / "a.pcap", packets_of(b"".join(conversation()), 200)[1:])
+    save(source, tmp_path / "b.pcapng")
+    assert SECRET.encode() not in (tmp_path / "b.pcapng").read_bytes()
+
+
 # --- checksums -------------------------------------------------------------------------------------------------------
 
 
