@@ -18,10 +18,11 @@ from dissector.amqp.constants import (
     FRAME_OVERHEAD_BYTES,
 )
 from dissector.amqp.events import LEGS, AmqpConnection, AmqpEvent, ContentMethod, Event, Message
-from dissector.amqp.frames import EMPTY, FOREIGN, LOST, PROTOCOL, Frame, Note, Run
+from dissector.amqp.frames import FOREIGN, LOST, PROTOCOL, Frame
 from dissector.amqp.malformed import MalformedPayload
 from dissector.amqp.methods import decode_method
 from dissector.amqp.properties import decode_content_header
+from dissector.amqp.runs import EMPTY, Note, Run
 from dissector.net import Malformed
 
 _NOTHING: Final[list[AmqpEvent]] = []
@@ -117,7 +118,7 @@ class ContentReader:
         self._latest: _Content | None = None
         """The message that began last."""
         self._unseen = 0
-        """Bytes so far in which there may have been frames that were not seen (`frames.Note`)."""
+        """Bytes so far in which there may have been frames that were not seen (`runs.Note`)."""
         self._unseen_because = ""
         self._mixes = False
         """Whether frames of one channel were seen within a message of another."""
@@ -125,7 +126,7 @@ class ContentReader:
         """Channels where content came without its method, told once. (An empty set would take three times the room.)"""
         self._run = EMPTY
         self._floor = (0, 0)
-        """The packet, and its time, before which nothing of the run was readable (`frames.Note`)."""
+        """The packet, and its time, before which nothing of the run was readable (`runs.Note`)."""
         self._in_run: list[_Content] = []
         """The messages of which there are frames in the run."""
         self._found = _NOTHING

@@ -6,10 +6,7 @@ one, or the bytes are no frames), a beginning is looked for: `dissector.amqp.res
 """
 
 import struct
-from bisect import bisect_right
 from typing import Final
-
-import msgspec
 
 from dissector import limits
 from dissector.amqp._methods import CONNECTION_TUNE, CONNECTION_TUNE_OK
@@ -26,6 +23,7 @@ from dissector.amqp.constants import (
     PROTOCOL_HEADER,
 )
 from dissector.amqp.resync import Search
+from dissector.amqp.runs import EMPTY, UNKNOWN, Note, Run
 from dissector.net import StreamData
 
 PROTOCOL: Final = 0
@@ -36,9 +34,6 @@ channel is an index into `Run.notes`."""
 FOREIGN: Final = -2
 """Kind of a ``Frame`` that is the first bytes of another protocol, which goes to the end of the stream. Its channel
 as with `LOST`."""
-
-UNKNOWN: Final = 1 << 62
-"""Bytes that were not seen, where nobody can tell how many: more than any hole has."""
 
 Frame = tuple[int, int, int, int]
 """Kind (`constants.FRAME_TYPES`, or one of the above), channel, and the payload's start and end in the run."""
@@ -62,44 +57,6 @@ _PROTOCOLS: Final = {
     b"\x01\x01\x00\x09": "AMQP 0-9",
 }
 """What follows ``AMQP`` in the headers of the protocol's other versions."""
-
-
-class Note(msgspec.Struct, gc=False):
-    """What a `LOST` or `FOREIGN` frame says."""
-
-    reason: str
-    """Why bytes were passed over, or which protocol it is."""
-    passed_over: int
-    """Bytes since the last frame, or 0 where nothing is lost but the proof had to be waited for."""
-    unseen: int
-    """Bytes since the last frame in which there may be frames that were not seen, or `UNKNOWN`."""
-    known_with: tuple[int, int]
-    """The packet, and its time, that showed that what was taken for a frame is none; what follows in the run was not
-    readable before. (0, 0) where step was lost otherwise."""
-
-
-class Run(msgspec.Struct, gc=False):
-    """Bytes of one direction with the packets that they came in (see `dissector.net.StreamData`)."""
-
-    data: bytes
-    ends: list[int]
-    numbers: list[int]
-    completed: list[int]
-    times_ns: list[int]
-    notes: list[Note]
-
-    def at(self, offset: int) -> int:
-        """Give the index, in ``numbers`` and its like, of the packet that carries the byte at ``offset``."""
-        return bisect_right(self.ends, offset)
-
-    def when(self, offset: int) -> tuple[int, int]:
-        """Give the packet with which the byte at ``offset`` became readable, and its time."""
-        packet = self.at(offset)
-        return self.completed[packet], self.times_ns[packet]
-
-
-EMPTY: Final = Run(b"", [], [], [], [], [])
-"""No bytes."""
 
 
 class FrameReader:

@@ -4,27 +4,18 @@
 missing, repeated, overlapping, or when it begins or ends.
 """
 
-from bisect import bisect_right
 from itertools import accumulate
 from typing import Final
 
 from dissector import limits
 from dissector.net.clock import Clock, Moment
 from dissector.net.events import Connection, Malformed, StreamData, StreamEnd, StreamEvent, StreamGap
+from dissector.net.held import Held, hold
 
 
 def distance(later: int, earlier: int) -> int:
     """Tell how far one sequence number is after another: -2**31 to 2**31 - 1 (RFC 9293, 3.4)."""
     return (later - earlier + 0x8000_0000) % 0x1_0000_0000 - 0x8000_0000
-
-
-class _Held:
-    """Bytes that arrived ahead of a hole."""
-
-    __slots__ = ("data", "number", "offset", "time_ns")
-
-    def __init__(self, offset: int, data: bytes, number: int, time_ns: int) -> None:
-        self.offset, self.data, self.number, self.time_ns = offset, data, number, time_ns
 
 
 class HalfStream:
@@ -78,7 +69,7 @@ class HalfStream:
         """Whether the end was told. Bytes that come all the same take it back: its FIN or RST was not the end."""
         self.held_bytes = 0
         """Bytes held behind holes."""
-        self._held: list[_Held] = []
+        self._held: list[Held] = []
         self._begins = False
         """Whether segments from before the first one are waited for."""
         self._closing: str | None = None
@@ -307,29 +298,8 @@ class HalfStream:
 
     def _hold(self, offset: int, data: bytes, now: Moment) -> None:
         """Keep the bytes that no earlier copy has given; where both have one, the first stays."""
-        number, time_ns = now.number, now.time_ns
-        at = bisect_right(self._held, offset, key=lambda held: held.offset)
-        if at and self._held[at - 1].offset + len(self._held[at - 1].data) > offset:
-            at -= 1
-        added: list[_Held] = []
-        differs = False
-        end = offset + len(data)
-        first = at
-        while at < len(self._held) and self._held[at].offset < end:
-            held = self._held[at]
-            if offset < held.offset:
-                added.append(_Held(offset, data[: held.offset - offset], number, time_ns))
-                data, offset = data[held.offset - offset :], held.offset
-            common = held.data[offset - held.offset :][: len(data)]
-            differs |= common != data[: len(common)]
-            added.append(held)
-            data, offset = data[len(common) :], offset + len(common)
-            at += 1
-        if data:
-            added.append(_Held(offset, data, number, time_ns))
-        self.held_bytes += sum(len(held.data) for held in added)
-        self.held_bytes -= sum(len(held.data) for held in self._held[first:at])
-        self._held[first:at] = added
+        added, differs = hold(self._held, Held(offset, data, now.number, now.time_ns))
+        self.held_bytes += added
         if differs:
             self._tell(now, _DIFFERS)
         if self._since is None:

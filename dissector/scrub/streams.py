@@ -14,10 +14,11 @@ from msgspec import UNSET
 
 from dissector import limits
 from dissector.amqp.constants import FRAME_BODY, FRAME_HEADER, FRAME_HEADER_BYTES, FRAME_HEARTBEAT, FRAME_METHOD
-from dissector.amqp.frames import PROTOCOL, Frame, FrameReader, Run
+from dissector.amqp.frames import PROTOCOL, Frame, FrameReader
 from dissector.amqp.malformed import MalformedPayload
 from dissector.amqp.methods import decode_method
 from dissector.amqp.properties import decode_content_header
+from dissector.amqp.runs import Run
 from dissector.net import StreamData, StreamEnd, StreamGap
 from dissector.scrub.jsontree import body_secrets
 from dissector.scrub.payloads import header_secrets, method_secrets

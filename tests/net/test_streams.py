@@ -238,7 +238,8 @@ def facts(events):
             rows.append(("end", event.reason, event.number, event.time_ns))
         elif isinstance(event, Malformed):
             # Before or after the data of its batch.
-            told.setdefault((str(event.connection), "told"), []).append((event.from_client, event.reason, event.number))
+            key = (str(event.connection), event.connection.stream, event.from_client, "told")
+            told.setdefault(key, []).append((event.reason, event.number))
     return told
 
 
