@@ -15,18 +15,21 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from .damage.templates import ID_DIGITS, Octets, Record, Template, template
+from .damage.blocks import SPACING_NS, Block, Repetition, blocks
+from .damage.templates import AS_CAPTURED, ID_DIGITS, Octets, Said, Template, template
 
 CAPTURES: Final = ("demo", "verdicts", "old-releases", "neutron-nova")
-"""Where the conversations are from."""
+"""Where the conversations are from, unless others are named."""
 GROUP: Final = 128
-"""Copies of a capture that go on together, packet by packet: so many are made by one numpy operation."""
+"""Copies of a capture, at most, that go on together, packet by packet."""
+GROUP_BYTES: Final = 32 << 20
+"""Octets of such a group at most, unless one copy has more."""
 PIECE_BYTES: Final = 1 << 20
 """Octets written at once."""
 BEGIN_NS: Final = 1_700_000_000 * 10**9
 """When the capture begins, nanoseconds since the epoch."""
-SPACING_NS: Final = 500
-"""From one packet to the next in a group."""
+TURN_NS: Final = 20_000_000
+"""In which time every group has a turn: so late a packet may be."""
 OPENING_SHARE: Final = 0.4
 """Within which part of the capture all connections open."""
 
@@ -53,81 +56,69 @@ class Plan(NamedTuple):
     connections: int
     loss: float
     seed: int
+    captures: tuple[str, ...] = CAPTURES
+    said: Said = AS_CAPTURED
 
 
 class _Group:
     """Copies of the connections of one capture, in step with each other."""
 
-    def __init__(self, source: Template, first: int, copies: int, begin_ns: int, dice: np.random.Generator) -> None:
+    def __init__(self, source: Template, first: int, parts: "_Parts", begin_ns: int, dice: np.random.Generator) -> None:
         self.source = source
-        self.copies = copies
+        self.copies = parts.copies
+        self._parts = parts
         self._dice = dice
-        number = np.arange(first, first + copies)
-        octets = np.stack([number >> 8, number & 0xFF], axis=1).astype(np.uint8)
+        self._number = np.arange(first, first + self.copies)
+        octets = np.stack([self._number >> 8, self._number & 0xFF], axis=1).astype(np.uint8)
         self._addresses = np.tile(octets, 2)
-        self._number = number
-        self._own_digits = _digits(number << 16)
+        self._own_digits = _digits(self._number << 16)
         self._new_digits = self._own_digits
-        self._offsets = dice.integers(0, 2**32, (len(source.advance), copies), np.int64)
+        self._shift = dice.integers(0, 2**32, (len(source.advance), self.copies), np.int64)
         """Of each direction and copy, how far its sequence numbers are from those of the capture."""
         self._begin_ns = begin_ns
-        self._records = source.opening
+        self._blocks = parts.opening or parts.steady
         self._at = 0
         self._times = 0
         """How often the steady part was said."""
-        self._advance = np.zeros_like(source.advance)
 
     @property
     def due_ns(self) -> int:
-        """When the next packet is due."""
-        return self._begin_ns + self._records[self._at].time_ns
+        """When the next packets are due."""
+        return self._begin_ns + self._blocks[self._at].begin_ns
 
-    def step(self, time_ns: int, loss: float) -> tuple[Octets, int]:
-        """Give the next packet of all copies, from a time on, and how many were not lost."""
-        record = self._records[self._at]
-        rows = self._rows(record, time_ns)
+    def step(self, time_ns: int, loss: float) -> tuple[Octets, Block, int]:
+        """Give the octets of the next packets of all copies, from a time on; which they are; how many were lost."""
+        block = self._blocks[self._at]
+        octets = block.render(
+            Repetition(time_ns, self._addresses, self._shift, self._own_digits, self._new_digits, self._times)
+        )
         self._at += 1
-        if self._at == len(self._records):
+        if self._at == len(self._blocks):
             self._again()
-        if loss:
-            rows = rows[self._dice.random(self.copies) >= loss]
-        return rows, len(rows)
+        if not loss:
+            return octets, block, 0
+        is_kept = self._dice.random(len(block)) >= loss
+        return block.without(octets, is_kept), block, len(block) - int(is_kept.sum())
 
     def _again(self) -> None:
-        if self._records is self.source.opening:
-            self._begin_ns += self.source.opening_ns
-            self._records = self.source.steady
-        else:
+        if self._blocks is self._parts.steady:
             self._begin_ns += self.source.steady_ns
             self._times += 1
-            self._advance = self._advance + self.source.advance
-        self._begin_ns += GROUP * SPACING_NS
+            self._shift += self.source.advance[:, None]
+        else:
+            self._begin_ns += self.source.opening_ns
+            self._blocks = self._parts.steady
+        self._begin_ns += self.copies * SPACING_NS
         self._new_digits = _digits(self._number << 16 | self._times + 1 & 0xFFFF)
         self._at = 0
 
-    def _rows(self, record: Record, time_ns: int) -> Octets:
-        rows = np.empty((self.copies, len(record.octets)), np.uint8)
-        rows[:] = record.octets
-        times = time_ns + SPACING_NS * np.arange(self.copies)
-        rows[:, :8] = np.stack([times // 10**9, times % 10**9], axis=1).astype("<u4").view(np.uint8)
-        rows[:, record.addresses] = self._addresses
-        at = record.sequence_at
-        rows[:, at : at + 4] = self._numbers(record.sequence, record.half)
-        if record.acknowledgment is not None:
-            rows[:, at + 4 : at + 8] = self._numbers(record.acknowledgment, record.half ^ 1)
-        if len(record.own_ids):
-            rows[:, record.own_ids] = self._own_digits[:, record.own_digits]
-        if len(record.new_ids):
-            rows[:, record.new_ids] = self._new_digits[:, record.new_digits]
-        for tag in record.tags:
-            octets = struct.pack(">Q", tag.value + self._times * tag.each)
-            rows[:, tag.places] = np.frombuffer(octets, np.uint8)[tag.octets]
-        return rows
 
-    def _numbers(self, number: int, half: int) -> Octets:
-        """Give a sequence number of a direction as each copy has it."""
-        numbers = (number + self._advance[half] + self._offsets[half]) & 0xFFFF_FFFF
-        return numbers.astype(">u4").view(np.uint8).reshape(-1, 4)
+class _Parts(NamedTuple):
+    """A capture's conversations in so many copies, shared by all groups of as many."""
+
+    copies: int
+    opening: list[Block]
+    steady: list[Block]
 
 
 def _digits(numbers: np.ndarray) -> Octets:
@@ -141,17 +132,23 @@ def _groups(plan: Plan) -> list[_Group]:
     shares: list[tuple[Template, int]] = []
     left, at = plan.connections, 0
     while left > 0:
-        source = template(CAPTURES[at % len(CAPTURES)])
-        copies = min(GROUP, -(-left // source.connections))
+        source = template(plan.captures[at % len(plan.captures)], plan.said)
+        copies = min(GROUP, max(GROUP_BYTES // source.octets, 1), -(-left // source.connections))
         shares.append((source, copies))
         left -= copies * source.connections
         at += 1
     rate = sum(copies * sum(len(some.octets) for some in s.steady) / s.steady_ns for s, copies in shares)
     opening_ns = plan.size / (rate * (1 - OPENING_SHARE / 2)) * OPENING_SHARE
+    turn_ns = TURN_NS // len(shares) if len(shares) > 1 else None
+    parts: dict[tuple[int, int], _Parts] = {}
     groups, first = [], 0
     for number, (source, copies) in enumerate(shares):
-        begin_ns = BEGIN_NS + int(opening_ns * number / len(shares))
-        groups.append(_Group(source, first, copies, begin_ns, dice))
+        begin_ns = BEGIN_NS + (int(opening_ns * number / len(shares)) if source.opening else 0)
+        shared = parts.get((id(source), copies))
+        if shared is None:
+            both = (blocks(records, copies, turn_ns) for records in (source.opening, source.steady))
+            shared = parts[id(source), copies] = _Parts(copies, *both)
+        groups.append(_Group(source, first, shared, begin_ns, dice))
         first += copies
     return groups
 
@@ -169,16 +166,16 @@ def generate(plan: Plan, written: Written) -> Iterator[bytes]:
         due_ns, number = heap[0]
         group = groups[number]
         clock = max(clock, due_ns)
-        rows, count = group.step(clock, plan.loss)
-        clock += group.copies * SPACING_NS
+        made, block, lost = group.step(clock, plan.loss)
+        clock += block.duration_ns
         heapreplace(heap, (group.due_ns, number))
         if number not in begun:
             begun.add(number)
             written.connections += group.copies * group.source.connections
-        written.packets += count
-        written.lost += group.copies - count
-        written.octets += rows.size
-        piece += rows.tobytes()
+        written.packets += len(block) - lost
+        written.lost += lost
+        written.octets += len(made)
+        piece += made.data
         if len(piece) >= PIECE_BYTES:
             yield bytes(piece)
             piece.clear()
@@ -197,9 +194,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, default=50_000, help="how many, about")
     parser.add_argument("--loss", type=float, default=0.01, help="share of the packets that is left out")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--capture", action="append", help="a shipped capture to repeat; may be given several times")
+    parser.add_argument("--body", type=int, help="octets of a body on average")
+    parser.add_argument("--mtu", type=int, help="octets of an IP packet at most")
+    parser.add_argument("--most", type=int, help="connections at most that one copy of a capture has")
+    parser.add_argument("--open", type=int, help="every so manyth connection was opened before the capture begins")
     options = parser.parse_args(arguments)
     written = Written()
-    for piece in generate(Plan(options.size, options.connections, options.loss, options.seed), written):
+    captures = tuple(options.capture or CAPTURES)
+    said = Said(options.body, options.mtu, options.most, options.open)
+    for piece in generate(Plan(options.size, options.connections, options.loss, options.seed, captures, said), written):
         at = 0
         while at < len(piece):
             at += os.write(sys.stdout.fileno(), piece[at:])

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tests.lab import truth
 
+from .bodies import sized
 from .headers import ACK, FIN, RST
 from .talk import Packet, Talk, connections, read
 
@@ -31,10 +32,24 @@ ID_DIGITS: Final = 8
 _IDS: Final = re.compile(
     rb"(?P<name>reply_|_fanout_)?(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])"
 )
+_MESSAGE_IDS: Final = re.compile(rb'_(?:msg|unique)_id\\\\?": \\\\?"([0-9a-f]{32})')
 _BASIC, _PUBLISH, _DELIVER, _GET_OK = 60, 40, 60, 71
 _ACKS: Final = (80, 90, 120)
 _CLOSING: Final = ((10, 50), (20, 40), (60, 30))
 """connection.close, channel.close, basic.cancel."""
+
+
+class Said(NamedTuple):
+    """How a capture's conversations are said; None is as they are."""
+
+    body: int | None = None
+    """Octets of a body on average."""
+    mtu: int | None = None
+    """Octets of an IP packet at most."""
+    most: int | None = None
+    """Connections at most: those of the largest groups that talk with each other are taken, as many as fit."""
+    open_each: int | None = None
+    """Every so manyth connection was opened before the capture begins; None is none."""
 
 
 class Tag(NamedTuple):
@@ -84,6 +99,11 @@ class Template(NamedTuple):
     """Octets of each direction in the steady part."""
     connections: int
 
+    @property
+    def octets(self) -> int:
+        """Octets of all records."""
+        return sum(len(record.octets) for record in (*self.opening, *self.steady))
+
 
 class _Frame(NamedTuple):
     begin: int
@@ -100,19 +120,27 @@ def _frames(stream: bytes) -> Iterator[_Frame]:
         at += 8 + size
 
 
+AS_CAPTURED: Final = Said()
+
+
 @cache
-def template(capture: str) -> Template:
+def template(capture: str, said: Said = AS_CAPTURED) -> Template:
     """Make a shipped capture of Ethernet and IPv4 ready."""
     talk = read(truth.captures()[capture])
+    if said.body or said.mtu:
+        talk = sized(talk, said.body, said.mtu)
     frames = [list(_frames(half.stream)) for half in talk.halves]
     opening: list[int] = []
     steady: list[int] = []
     begins = np.zeros(len(talk.halves), np.int64)
     ends = np.zeros(len(talk.halves), np.int64)
     known = connections(talk)
-    for connection, members in known.items():
+    chosen = _chosen(talk, said.most) if said.most else list(known)
+    for number, connection in enumerate(chosen):
+        members = known[connection]
         first, last = _parts([talk.packets[at] for at in members], frames)
-        opening += members[:first]
+        if not said.open_each or number % said.open_each:
+            opening += members[:first]
         steady += members[first:last]
         for half in (2 * connection, 2 * connection + 1):
             for part, edge in ((members[:first], begins), (members[:last], ends)):
@@ -121,7 +149,29 @@ def template(capture: str) -> Template:
     make = _Maker(talk, frames, begins, ends)
     opening_records, opening_ns = make.part(opening)
     steady_records, steady_ns = make.part(steady)
-    return Template(opening_records, steady_records, opening_ns, steady_ns, ends - begins, len(known))
+    return Template(opening_records, steady_records, opening_ns, steady_ns, ends - begins, len(chosen))
+
+
+def _chosen(talk: Talk, most: int) -> list[int]:
+    """Choose connections that talk with each other: messages that one sends and another gets have an id in common."""
+    groups: list[set[int]] = []
+    """Connections of which no message comes from another group's."""
+    seen: list[set[bytes]] = []
+    for connection in connections(talk):
+        both = talk.halves[2 * connection : 2 * connection + 2]
+        found = {match[1] for half in both for match in _MESSAGE_IDS.finditer(half.stream)}
+        group = {connection}
+        for at in reversed([at for at, some in enumerate(seen) if not found.isdisjoint(some)]):
+            group |= groups.pop(at)
+            found |= seen.pop(at)
+        groups.append(group)
+        seen.append(found)
+    chosen: list[int] = []
+    for group in sorted((group for group, found in zip(groups, seen, strict=True) if found), key=len, reverse=True):
+        if len(chosen) + len(group) <= most:
+            chosen += group
+    assert chosen, f"no conversation has as few as {most} connections"
+    return sorted(chosen)
 
 
 def _parts(members: list[Packet], frames: list[list[_Frame]]) -> tuple[int, int]:
@@ -169,6 +219,8 @@ class _Maker:
     def part(self, indices: list[int]) -> tuple[list[Record], int]:
         """Make the records of a part, in the order of the capture, and say how long it takes."""
         packets = [self.talk.packets[at] for at in sorted(indices)]
+        if not packets:
+            return [], 0
         start = packets[0].time_ns
         return [self._record(packet, packet.time_ns - start) for packet in packets], packets[-1].time_ns - start
 
