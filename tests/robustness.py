@@ -27,7 +27,7 @@ MORE = ("ipv6", "loopback", "any-twice", "verdicts")
 """And those of which it is done once."""
 
 
-MEMORY = 800 << 20
+MEMORY = 850 << 20
 """Bytes of memory that a command may take for 50,000 connections, however long the stream: some 100 MiB for the program
 and a batch, 6 kB a connection, and what calls may take (`dissector.limits`: 160 MB for open ones, 80 MB for ids)."""
 

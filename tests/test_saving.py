@@ -1,25 +1,31 @@
 import subprocess
 
 import pytest
+from pika import spec
 
 from dissector.amqp import Message
-from dissector.reading import Reading
+from dissector.reading import DEFAULT_PORTS, Reading
 from dissector.saving import Selection
 
+from .amqp.amqp_frames import PROTOCOL_HEADER, deliver, method, publish
+from .capture.build import pcap
 from .lab import truth
+from .net.encapsulation import fragments
+from .net.packets import ACK, SYN, segment
 from .wiring import events
 
 
 def save(path, to, chosen, *, handshake=False):
     """Save the chosen messages of a capture; they and the number of packets written."""
-    selection = Selection(handshake=handshake)
+    selection = Selection()
     kept = []
     for batch in Reading([path]).batches():
-        selection.learn(batch)
         for event in batch:
             if isinstance(event, Message) and chosen(event):
                 selection.choose(event)
                 kept.append(event)
+    if handshake:
+        selection.add_openings([path], DEFAULT_PORTS)
     with to.open("wb") as file:
         return kept, selection.save([path], file)
 
@@ -59,6 +65,57 @@ def test_the_opening_tells_vhost_user_and_queues(tmp_path):
     assert said(found, *names) == said(kept, *names)
     assert {(m.connection.vhost, m.connection.user) for m in found} == {("/", "openstack")}
     assert packets < 1007 * 2 // 3, "the acks and closes are left out"
+
+
+def opened():
+    """A connection from its beginning to a delivery, as (whether the client sends it, frames)."""
+    properties = {"connection_name": "nova-compute:7:x", "padding": "x" * 200}
+    return [
+        (True, PROTOCOL_HEADER),
+        (False, method(0, spec.Connection.Start(0, 9, {"cluster_name": "rabbit@one"}, "PLAIN", "en_US"))),
+        (True, method(0, spec.Connection.StartOk(properties, "PLAIN", "\0user\0password", "en_US"))),
+        (True, method(0, spec.Connection.Open("/cloud"))),
+        (True, method(1, spec.Channel.Open())),
+        (True, method(1, spec.Queue.Declare(queue="a.queue.of.some.length"))),
+        (True, method(1, spec.Basic.Consume(queue="a.queue.of.some.length", consumer_tag="t"))),
+        (True, b"".join(publish(1, b"y" * 300))),
+        (False, b"".join(deliver(1, b"x" * 300))),
+    ]
+
+
+def packets_of(conversation, size):
+    """Segments of ``size`` bytes at most; a SYN first."""
+    packets = [segment(True, 99, flags=SYN), segment(False, 99, ack=100, flags=SYN | ACK)]
+    sequence = {True: 100, False: 100}
+    for from_client, octets in conversation:
+        for at in range(0, len(octets), size):
+            piece = octets[at : at + size]
+            packets.append(segment(from_client, sequence[from_client], piece, ack=sequence[not from_client]))
+            sequence[from_client] += len(piece)
+    return packets
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("kind", ["whole", "segments", "tiny", "fragments"])
+def test_the_opening_is_in_many_packets(tmp_path, kind, order):
+    size = {"segments": 40, "tiny": 3}.get(kind, 9000)
+    packets = packets_of(opened(), size)
+    if kind == "fragments":
+        packets = [piece for number, packet in enumerate(packets) for piece in fragments(packet, 48, number)]
+    # Captured out of order, but for the SYN and what it is answered with.
+    begin = len(packets) - len(packets_of(opened()[2:], size)) + 2
+    packets[begin : begin + 4] = packets[begin : begin + 4][::order]
+    path, small = tmp_path / "large.pcap", tmp_path / "small.pcapng"
+    path.write_bytes(pcap([(10**18 + i * 10**6, packet) for i, packet in enumerate(packets)], link_type=101))
+    kept, count = save(path, small, lambda message: message.leg == "deliver", handshake=True)
+    assert count < len(packets)
+    found = [event for event in events(small) if isinstance(event, Message) and event.leg == "deliver"]
+    assert said(found, "queue", "channel") == said(kept, "queue", "channel")
+    (message,) = found
+    assert message.queue == "a.queue.of.some.length"
+    connection = message.connection
+    assert (connection.vhost, connection.user, connection.process) == ("/cloud", "user", "nova-compute:7")
+    assert connection.node == "rabbit@one"
 
 
 @pytest.mark.tshark

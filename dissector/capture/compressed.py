@@ -35,6 +35,9 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
+_Gzip: Final = type(zlib.decompressobj())
+
+
 def compression_of(head: bytes) -> str | None:
     """Name the compression of a file that starts with these bytes: ``gzip``, ``zstd``, or None."""
     if head.startswith(_GZIP_MAGIC):
@@ -131,7 +134,7 @@ class ByteSource:
             )
 
     def _piece(self) -> bytes:
-        """Decompress one piece of the input; none where it gives nothing, or is damaged."""
+        """Decompress one piece of the input, up to where it is damaged; none where it gives nothing."""
         piece_bytes = GZIP_PIECE_BYTES if self.compression == "gzip" else ZSTD_PIECE_BYTES
         piece = self._input[self._at : self._at + piece_bytes]
         self._at += len(piece)
@@ -142,15 +145,18 @@ class ByteSource:
                     return b""
             self._decoder = self._new_decoder()
             self._member_bytes = 0
+        # What a decoder that meets an error had made of the piece before it is lost. zlib's can go back.
+        before = self._decoder.copy() if isinstance(self._decoder, _Gzip) else None
         try:
             data = self._decoder.decompress(piece)
         except (zlib.error, zstandard.ZstdError) as error:
             self._ended = True
-            if self._members and self._member_bytes == 0:
+            data = b"" if before is None else _until_damage(before, piece)
+            if self._members and self._member_bytes == 0 and not data:
                 self.notices.append(f"what follows the {self.compression} data is no {self.compression}: ignored")
             else:
                 self.notices.append(f"the {self.compression} data is damaged ({error}); what came before was read")
-            return b""
+            return data
         self._member_bytes += len(piece)
         if self._decoder.eof:
             self._at -= len(self._decoder.unused_data)
@@ -162,3 +168,14 @@ class ByteSource:
         if self.compression == "gzip":
             return zlib.decompressobj(_GZIP_WINDOW_BITS)
         return self._zstd.decompressobj()
+
+
+def _until_damage(decoder: _Decoder, piece: bytes) -> bytes:
+    """Decompress what stands before the damage that is in a piece."""
+    found = bytearray()
+    try:
+        for octet in piece:
+            found += decoder.decompress(bytes([octet]))
+    except zlib.error:
+        pass
+    return bytes(found)

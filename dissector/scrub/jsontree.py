@@ -45,7 +45,7 @@ def body_secrets(body: bytes, compression: str | None) -> list[Range]:
             return whole if body_secrets(decompress(body, compression), None) else []
         text = body.decode()
         value = jsontext.loads(text)
-        found = find(_tree(text), value, mask(value), _Json(text))
+        found = find(tree(text), value, mask(value), Json(text))
     except NotJson:
         return whole if names_secret(text) or mask_text(text) != text else []
     except UnicodeDecodeError:
@@ -64,7 +64,7 @@ def inside(text: str, masked: str) -> list[Range] | None:
         shown = value if masked == text else jsontext.loads(masked)
     except Undecodable:
         return None
-    return find(_tree(text), value, shown, _Json(text))
+    return find(tree(text), value, shown, Json(text))
 
 
 def in_octets(text: str, found: Sequence[Range]) -> Iterator[Range]:
@@ -84,7 +84,7 @@ def in_octets(text: str, found: Sequence[Range]) -> Iterator[Range]:
             done = end
 
 
-def _tree(text: str) -> Node:
+def tree(text: str) -> Node:
     """Take a JSON text apart that is known to be one."""
     root: list[Node] = []
     open_: list[list[Node]] = [root]
@@ -104,7 +104,7 @@ def _tree(text: str) -> Node:
     return root[0]
 
 
-class _Json:
+class Json:
     """JSON's notation."""
 
     def __init__(self, text: str) -> None:

@@ -153,18 +153,18 @@ class _Reader:
             direction.end(event)
         self._held_bytes += direction.held_bytes
         if pair[0].ended and pair[1].ended:
-            self._close(stream, pair, is_final=isinstance(event, StreamEnd) and event.reason not in ("fin", "rst"))
+            self._close(stream, pair)
         if self._held_bytes > limits.UNFINISHED_BYTES and isinstance(event, StreamData):
-            self._make_room(event.completed[-1])
+            self._make_room()
 
-    def _close(self, stream: int, pair: _Pair, *, is_final: bool) -> None:
-        """Remember a connection that has closed, and forget one of which no more can come."""
+    def _close(self, stream: int, pair: _Pair) -> None:
+        """Put a connection of which both directions have ended among those that are remembered for a while."""
         del self._open[stream]
-        over = (stream, pair) if is_final else remember(self._closed, stream, pair, limits.CLOSED_CONNECTIONS)
-        if over is not None:
-            self._held_bytes -= over[1][0].held_bytes + over[1][1].held_bytes
+        forgotten = remember(self._closed, stream, pair, limits.CLOSED_CONNECTIONS)
+        if forgotten is not None:
+            self._held_bytes -= forgotten[1][0].held_bytes + forgotten[1][1].held_bytes
 
-    def _make_room(self, number: int) -> None:
+    def _make_room(self) -> None:
         """Give up the largest of what is unfinished, as the reading before did."""
         pairs = (*self._open.values(), *self._closed.values())
         for direction in sorted(chain.from_iterable(pairs), key=attrgetter("held_bytes"), reverse=True):

@@ -90,13 +90,15 @@ class Kept:
 class _Content:
     """A message whose frames are still coming."""
 
-    __slots__ = ("body", "body_size", "compression", "have", "pieces")
+    __slots__ = ("body", "body_size", "compression", "have", "held_bytes", "pieces")
 
     def __init__(self) -> None:
         self.body_size = -1
         """-1 before its header."""
         self.compression: str | None = None
         self.have = 0
+        self.held_bytes = 0
+        """What it counts for, by the rule of `dissector.amqp.contents`: so both give up the same messages."""
         self.body: list[bytes] = []
         self.pieces: list[Piece] = []
 
@@ -124,6 +126,7 @@ class Direction:
 
     def gap(self, event: StreamGap) -> None:
         """Learn that bytes are missing."""
+        self.ended = False
         run, frames, channel = self._frames.gap(event.size)
         self._read(run, frames)
         if channel is not None:
@@ -197,12 +200,13 @@ class Direction:
         self._keep(self._pieces(run, start - FRAME_HEADER_BYTES, start), ())
         self._keep(self._pieces(run, end, end + 1), ())
         content = self._open.get(channel)
-        if content is None or content.body_size < 0:
+        if content is None or content.body_size < 0 or start == end:
             return
         content.body.append(run.data[start:end])
         content.pieces += self._pieces(run, start, end)
         content.have += end - start
-        self._bodies += end - start
+        content.held_bytes += end - start + limits.PIECE_BYTES
+        self._bodies += end - start + limits.PIECE_BYTES
         if content.have < content.body_size:
             return
         self._close(channel)
@@ -213,7 +217,7 @@ class Direction:
         """Expect no more of the message on a channel."""
         content = self._open.pop(channel, None)
         if content is not None:
-            self._bodies -= content.have
+            self._bodies -= content.held_bytes
 
     def _keep_frame(self, run: Run, start: int, end: int, secrets: Iterable[Range]) -> None:
         """Keep a frame whose payload is ``start`` to ``end`` in the run, but for secrets in the payload."""

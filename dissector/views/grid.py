@@ -1,22 +1,20 @@
-"""Tables for people: as wide as the terminal, nothing from the wire unescaped, no name cut."""
+"""Tables for people: as wide as the terminal, nothing from the wire unescaped, no name cut.
 
-import io
-from collections.abc import Iterable, Sequence
+Every cell is looked at a few times, and no object is made for it: tables have as many rows as a cloud has consumers.
+"""
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+import click
 import msgspec
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from dissector.views.escape import escape
+from dissector.views.escape import columns as columns_of
+from dissector.views.escape import escape, pad
 from dissector.views.text import shorten
 
 _GAP = 2
-"""Columns between two columns: one is padding, one rich's separator."""
-_NATURAL_WIDTH = 1 << 20
-"""Columns of a line where nothing limits them; rich wants a number."""
+"""Spaces between two columns."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -52,10 +50,10 @@ def grid(title: str, columns: Sequence[Column], rows: Iterable[Row], style: Grid
     A column that is empty in every row is left out. With a width, long hexadecimal ids are shortened, columns of the
     highest ranks are left out, which is said, and what is still too long goes on in the next line of its cell.
     """
-    shown = [Row([_cell(cell, style) for cell in row.cells], row.style) for row in rows]
+    shown = [([_cell(cell, style) for cell in row.cells], row.style) for row in rows]
     if not shown:
         return f"{escape(title)}: none seen\n\n".encode()
-    widths = [max(cell_len(row.cells[at]) for row in shown) for at in range(len(columns))]
+    widths = [max(map(columns_of, cells)) for cells in zip(*(cells for cells, _ in shown), strict=True)]
     chosen = [at for at in range(len(columns)) if widths[at] or not columns[at].rank]
     if style.width is not None:
         widths = [min(width, column.most or width) for width, column in zip(widths, columns, strict=True)]
@@ -67,37 +65,86 @@ def grid(title: str, columns: Sequence[Column], rows: Iterable[Row], style: Grid
             break
         chosen.remove(worst)
         left_out.append(columns[worst].head)
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP - 1, 0, 0), show_edge=False, header_style="bold"
-    )
-    for at in chosen:
-        justify = "right" if columns[at].is_number else "left"
-        most = None if style.width is None else widths[at]
-        table.add_column(columns[at].head, justify=justify, overflow="fold", max_width=most)  # type: ignore[arg-type]
-    for row in shown:
-        table.add_row(*(Text(row.cells[at]) for at in chosen), style=row.style)
-    note = f"(no room for: {', '.join(reversed(left_out))}; --wide shows all)\n" if left_out else ""
-    head = Text(escape(title), style="bold")
-    return _written(head, style) + _written(table, style) + f"{note}\n".encode()
+    widths = [widths[at] for at in chosen]
+    if style.width is not None:
+        widths = _narrowed(widths, style.width - _GAP * (len(widths) - 1))
+    is_number = [columns[at].is_number for at in chosen]
+    head = _lines([columns[at].head for at in chosen], widths, is_number)
+    lines = [_colored(escape(title), style, bold=True)]
+    lines += [_colored(line, style, bold=True) for line in head]
+    lines.append("─" * (sum(widths) + _GAP * (len(widths) - 1)))
+    for cells, color in shown:
+        lines += [_colored(line, style, color) for line in _lines([cells[at] for at in chosen], widths, is_number)]
+    if left_out:
+        lines.append(f"(no room for: {', '.join(reversed(left_out))}; --wide shows all)")
+    return "".join(f"{line}\n" for line in (*lines, "")).encode()
+
+
+def aligned(cells: Iterable[str], widths: Iterable[int], is_number: Iterable[bool]) -> str:
+    """Write escaped cells into a line, numbers to the right, without spaces at its end."""
+    some = zip(cells, widths, is_number, strict=True)
+    return (" " * _GAP).join([pad(cell, width, right=number) for cell, width, number in some]).rstrip()
 
 
 def _cell(text: str, style: GridStyle) -> str:
     return escape(text if style.width is None else shorten(text))
 
 
-def _written(part: Table | Text, style: GridStyle) -> bytes:
-    file = io.StringIO()
-    console = Console(
-        file=file,
-        width=style.width or _NATURAL_WIDTH,
-        force_terminal=style.color,
-        color_system="standard" if style.color else None,
-        no_color=not style.color,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-        _environ={},
-    )
-    console.print(part, soft_wrap=isinstance(part, Text))
-    return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines()).encode()
+def _colored(line: str, style: GridStyle, color: str | None = None, *, bold: bool = False) -> str:
+    return click.style(line, fg=color, bold=bold or None) if style.color and (color or bold) else line
+
+
+def _narrowed(widths: list[int], room: int) -> list[int]:
+    """Take from the widest columns what there is no room for."""
+    widths = list(widths)
+    while sum(widths) > max(room, len(widths)):
+        most = max(widths)
+        widest = [at for at, width in enumerate(widths) if width == most]
+        next_ = max((width for width in widths if width < most), default=1)
+        excess = sum(widths) - max(room, len(widths))
+        less = min(most - next_, max(excess // len(widest), 1))
+        for at in widest[: -(-excess // less)]:
+            widths[at] -= less
+    return widths
+
+
+def _lines(cells: list[str], widths: list[int], is_number: list[bool]) -> Iterator[str]:
+    """Give the lines of a row: one, unless a cell is too long."""
+    if all(columns_of(cell) <= width for cell, width in zip(cells, widths, strict=True)):
+        yield aligned(cells, widths, is_number)
+        return
+    folded = [_folded(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for parts in zip_longest(*folded, fillvalue=""):
+        yield aligned(parts, widths, is_number)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """Break escaped text into lines between its words, and within those that are longer than a line."""
+    if columns_of(text) <= width:
+        return [text]
+    lines, line, taken = [], "", 0
+    for word in text.split(" "):
+        size = columns_of(word)
+        if line and taken + 1 + size <= width:
+            line, taken = f"{line} {word}", taken + 1 + size
+            continue
+        if line:
+            lines.append(line)
+        line, taken = word, size
+        if size > width:
+            *whole, line = _chopped(word, width)
+            lines += whole
+            taken = columns_of(line)
+    return [*lines, line]
+
+
+def _chopped(word: str, width: int) -> list[str]:
+    """Cut a word into pieces of at most so many columns, a character each at the least."""
+    pieces, piece, taken = [], "", 0
+    for char in word:
+        size = columns_of(char)
+        if piece and taken + size > width:
+            pieces.append(piece)
+            piece, taken = "", 0
+        piece, taken = piece + char, taken + size
+    return [*pieces, piece]

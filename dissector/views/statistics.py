@@ -6,7 +6,8 @@ import msgspec
 
 from dissector.rpc.statistics import Quantiles, StatisticsRecord
 from dissector.views.csvtext import csv_line
-from dissector.views.escape import columns, cut, escape, pad
+from dissector.views.escape import columns, cut, escape
+from dissector.views.grid import aligned
 from dissector.views.jsonl import json_line
 
 _HEADS: Final = tuple(
@@ -20,11 +21,8 @@ def statistics_table(records: list[StatisticsRecord]) -> bytes:
     by = records[0].by if records else "method"
     rows = [(by, *_HEADS), *(_row(record) for record in records)]
     widths = [max(columns(row[column]) for row in rows) for column in range(len(_HEADS) + 1)]
-    lines = [
-        "  ".join(pad(cell, width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(cells))
-        for cells in (list(zip(row, widths, strict=True)) for row in rows)
-    ]
-    return "".join(line.rstrip() + "\n" for line in lines).encode()
+    is_number = [False, *(True for _ in _HEADS)]
+    return "".join(aligned(row, widths, is_number) + "\n" for row in rows).encode()
 
 
 def statistics_jsonl(records: list[StatisticsRecord]) -> bytes:

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissector.capture.compressed import ByteSource, compression_of
@@ -125,6 +125,41 @@ def test_damage_keeps_what_came_before(source, kind):
     assert DATA.startswith(got[: len(DATA) // 4])
     assert len(stream.notices) == 1
     assert stream.notices[0].startswith(f"the {kind} data is damaged (")
+
+
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("data", [DATA, b"short"])
+def test_a_wrong_checksum_loses_nothing(source, data, members):
+    compressed = bytearray(gzip.compress(data) * members)
+    compressed[-8] ^= 1
+    stream = source(bytes(compressed))
+    assert read(stream) == data * members
+    (notice,) = stream.notices
+    assert notice.startswith("the gzip data is damaged (")
+    assert notice.endswith("incorrect data check); what came before was read")
+
+
+@given(st.integers(0, 2**32), st.integers(10, 60_000))
+@settings(max_examples=20, deadline=None)
+def test_what_gzip_says_before_it_is_cut_off_or_damaged(tmp_path_factory, seed, at):
+    """As much comes out as zlib gives when it is fed octet by octet."""
+    compressed = bytearray(gzip.compress(DATA[:100_000]))
+    at = max(at % len(compressed), 10)
+    for damaged in (
+        bytes(compressed[:at]),
+        bytes(compressed[:at] + random.Random(seed).randbytes(20) + compressed[at:]),
+    ):
+        decoder, expected = zlib.decompressobj(31), b""
+        try:
+            for octet in damaged:
+                expected += decoder.decompress(bytes([octet]))
+        except zlib.error:
+            pass
+        path = tmp_path_factory.mktemp("gz") / "a.gz"
+        path.write_bytes(damaged)
+        stream = ByteSource(RawSource(str(path)))
+        assert read(stream) == expected
+        stream.close()
 
 
 @pytest.mark.parametrize("kind", COMPRESS)

@@ -30,10 +30,57 @@ def test_only_what_is_chosen(tmp_path):
     assert set(found) == {b"call"}
 
 
-def test_scrub_goes_with_saving():
-    for arguments in (["--scrub", DEMO], ["-o", "x", "--scrub", DEMO]):
-        done = osloshark("read", *arguments)
-        assert (done.returncode, b"--scrub goes with -w" in done.stderr) == (2, True)
+@pytest.mark.parametrize("command", ["read", "calls"])
+@pytest.mark.parametrize("option", ["--scrub", "--handshake"])
+def test_what_goes_with_saving(command, option):
+    for more in ([], ["-o", "x"]):
+        done = osloshark(command, *more, option, DEMO)
+        assert done.returncode == 2
+        told = f"osloshark: {option} goes with -w; name the capture to write with -w FILE"
+        assert done.stderr.decode().startswith(told)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("read", "-o", "x"),
+        ("read", "-T", "text"),
+        ("read", "-V"),
+        ("read", "-t", "r"),
+        ("read", "--events"),
+        ("calls", "-o", "x"),
+        ("calls", "-T", "csv"),
+        ("calls", "-e", "rpc.status"),
+        ("calls", "-E", "header=y"),
+        ("calls", "--sort", "time"),
+        ("calls", "--color", "never"),
+        ("calls", "--wide"),
+    ],
+)
+def test_what_shows_something_does_not_go_with_saving(tmp_path, options):
+    command, option, *value = options
+    done = osloshark(command, "-w", tmp_path / "x", option, *value, DEMO)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith(f"osloshark: {option} does not go with -w, which writes packets")
+    assert done.stderr.count(b"\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_messages(tmp_path):
+    few = tmp_path / "few.pcapng"
+    done = osloshark("read", "-c", 3, "-w", few, DEMO)
+    assert b"(stopped as asked)" in done.stderr
+    shown = [
+        osloshark("read", "-q", "-T", "table", "-e", "oslo.msg_id", *some).stdout for some in ([few], ["-c3", DEMO])
+    ]
+    assert shown[0] == shown[1] != b""
+
+
+@pytest.mark.parametrize("options", [("read", "-o"), ("read", "-w"), ("calls", "-w"), ("stats", "-o")])
+def test_an_empty_name_is_refused(options):
+    done = osloshark(*options, "", DEMO)
+    assert done.returncode == 2
+    assert b"the output file's name is empty; name a file, or - for standard output\n" in done.stderr
 
 
 def test_the_help_says_that_packets_are_raw():

@@ -1,6 +1,8 @@
 import json
 import re
+import signal
 import subprocess
+import time
 from collections import Counter
 from functools import cache
 
@@ -114,6 +116,18 @@ def test_no_queue_or_several_of_that_name(name, error, format_):
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode().startswith(f"osloshark: {error}")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_an_interrupt_comes_before_what_was_not_found():
+    command = [COMMAND, "topology", "--queue", "none", "-"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(DEMO.read_bytes())
+    process.stdin.flush()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"no queue of the name none was seen" in told
 
 
 # -- terminals -----------------------------------------------------------------------------------------------------

@@ -31,12 +31,13 @@ RAW = 101
 
 def save(source, to, chosen=lambda _: True, *, scrub=True, handshake=True):
     """Save chosen messages of a capture, scrubbed or not; the scrubber."""
-    selection = Selection(handshake=handshake)
+    selection = Selection()
     for batch in Reading([source]).batches():
-        selection.learn(batch)
         for event in batch:
             if isinstance(event, Message) and chosen(event):
                 selection.choose(event)
+    if handshake:
+        selection.add_openings([source], DEFAULT_PORTS)
     scrubber = Scrubber([source], DEFAULT_PORTS, selection.streams, selection.packets()) if scrub else None
     with to.open("wb") as file:
         selection.save([source], file, None if scrubber is None else scrubber.scrub)
@@ -290,6 +291,24 @@ def test_what_is_held_for_too_long_goes_as_a_whole(tmp_path, monkeypatch):
     source = write(tmp_path / "a.pcap", packets_of(b"".join(conversation()), 200)[1:])
     save(source, tmp_path / "b.pcapng")
     assert SECRET.encode() not in (tmp_path / "b.pcapng").read_bytes()
+
+
+def test_what_comes_after_the_last_end_of_the_other_direction(tmp_path):
+    """A FIN that was none: behind a hole after it the rest of a message lies, which comes out after both ends."""
+    broker = ("10.0.0.0", 5672)
+    whole = b"".join(publish(2, envelope(MESSAGE))[:2])
+    cut_off = b"".join(publish(1, b"x" * 1000))
+    end = 1000 + len(whole) + len(cut_off) - 900
+    packets = [
+        segment(True, 999, flags=SYN, broker=broker),
+        segment(True, 1000, whole + cut_off[:-900], broker=broker),
+        segment(False, 2000, HEARTBEAT, broker=broker),
+        segment(True, end, flags=FIN, broker=broker),
+        segment(True, end + 50, cut_off[-850:] + publish(2, envelope(MESSAGE))[2], broker=broker),
+    ]
+    source = write(tmp_path / "a.pcap", packets)
+    assert len(said(source, only=Message)) == 1
+    check(source, tmp_path / "b.pcapng", handshake=False)
 
 
 # --- checksums -------------------------------------------------------------------------------------------------------

@@ -79,3 +79,34 @@ def test_any_text_fits_and_is_printable(cells, width):
     assert all(line.isprintable() for line in lines)
     table = [line for line in lines if not line.startswith("(no room for: ")]
     assert max(map(cell_len, table)) <= width
+
+
+def test_numbers_stand_to_the_right_and_wide_characters_take_two_columns():
+    text = shown(rows=[Row(("日本", "1", "é", "x", "")), Row(("abc", "1,000", "why", "", ""))])
+    _, head, _, first, second = text.splitlines()[:5]
+    assert (head, second) == ("name  count  why  more", "abc   1,000  why")
+    assert first == "日本      1  é    x"
+
+
+def test_words_stay_whole_where_they_fit_and_every_line_has_the_colour():
+    rows = [Row(("a", "1", "client 320 went away-without-a-word", "", ""), "red")]
+    lines = shown(60, rows, color=True).splitlines()
+    assert lines[0] == "\x1b[1mThings (2)\x1b[0m"
+    parts = ["client 320", "went", "away-without", "-a-word"]
+    assert lines[3:7] == [
+        f"\x1b[31m{begin:<13}{part}\x1b[0m" for begin, part in zip(("a         1", "", "", ""), parts, strict=True)
+    ]
+
+
+@given(
+    names=st.lists(st.text("ab-é日 ", min_size=1, max_size=60).map(str.strip), min_size=1, max_size=5),
+    keys=st.lists(st.text("cd日", max_size=60), min_size=5, max_size=5),
+    width=st.integers(8, 60),
+)
+def test_what_is_folded_is_whole_and_in_its_column(names, keys, width):
+    rows = [Row((name or "-", key)) for name, key in zip(names, keys, strict=False)]
+    lines = shown(width, rows, (Column("n"), Column("k"))).splitlines()[3:-1]
+    assert max(map(cell_len, shown(width, rows, (Column("n"), Column("k"))).splitlines()[1:])) <= width
+    for alphabet, wanted in (("ab-é", [row.cells[0] for row in rows]), ("cd", [row.cells[1] for row in rows])):
+        found = [char for line in lines for char in line if char in alphabet]
+        assert found == [char for text in wanted for char in text if char in alphabet]

@@ -235,6 +235,7 @@ class TestRoutedQueues:
         given = b"".join(view.feed(publish(str(number).encode())) for number in range(10))
         left = view.finish()
         assert len(left.splitlines()) <= 3
+        assert view.hurried == 10 - len(left.splitlines())
         numbers = [base64.b64decode(json.loads(line)["payload"]) for line in (given + left).splitlines()]
         assert numbers == [str(number).encode() for number in range(10)]
 
