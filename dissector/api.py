@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from os import PathLike
 
-from dissector.amqp import Message
+from dissector.amqp import AmqpEvent, Message
 from dissector.fields import MessageRecord
 from dissector.reading import DEFAULT_PORTS, Reading
 from dissector.views.record import record
@@ -14,12 +14,15 @@ def read(
     *,
     ports: Collection[int] = DEFAULT_PORTS,
     show_secrets: bool = False,
+    jobs: int | None = 1,
 ) -> Iterator[MessageRecord]:
     """Give the messages of captures, in the order of the packets that completed them.
 
     ``captures`` is a path or several, each pcap or pcapng, plain or compressed with gzip or zstd; ``"-"`` is
     standard input. Several are read as one, in the order of their packets' times. ``ports`` are the broker's TCP
-    ports. Secrets are masked as ``***`` unless ``show_secrets``.
+    ports. Secrets are masked as ``***`` unless ``show_secrets``. With ``jobs`` messages are decoded in so many other
+    processes, with None in as many as are worth it; they are forked, so no thread should be in the middle of anything,
+    and they end with the iterator. Raises `dissector.errors.WorkerError` where one of them is killed.
 
     Each message is a `dissector.fields.MessageRecord`: its attributes have the names of the fields, and what is not
     known is None. Nothing that is in a capture raises; a capture that cannot be read at all raises
@@ -31,13 +34,28 @@ def read(
     {'PortBindingFailed'}
     """
     paths = [captures] if isinstance(captures, str | PathLike) else captures
-    return _records(Reading(paths, ports=ports), show_secrets=show_secrets)
+    return _records(Reading(paths, ports=ports, jobs=jobs), _Recording(show_secrets=show_secrets))
 
 
-def _records(reading: Reading, *, show_secrets: bool) -> Iterator[MessageRecord]:
+def _records(reading: Reading, recording: "_Recording") -> Iterator[MessageRecord]:
     try:
-        for event in reading:
-            if isinstance(event, Message):
-                yield record(event, show_secrets=show_secrets)
+        for results in reading.results(recording):
+            yield from filter(None, results)
     finally:
         reading.close()
+
+
+class _Recording:
+    """Makes the records of messages: a `dissector.parallel.Task`."""
+
+    def __init__(self, *, show_secrets: bool) -> None:
+        self._show_secrets = show_secrets
+
+    def send(self, event: AmqpEvent) -> Message | None:
+        return event if isinstance(event, Message) else None
+
+    def work(self, sent: Message) -> MessageRecord:
+        return record(sent, show_secrets=self._show_secrets)
+
+    def join(self, _event: AmqpEvent, made: MessageRecord | None) -> MessageRecord | None:
+        return made

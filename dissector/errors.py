@@ -1,4 +1,4 @@
-"""The one exception that users of the library meet."""
+"""The exceptions that users of the library meet."""
 
 
 class UsageError(Exception):
@@ -13,3 +13,17 @@ class UsageError(Exception):
         super().__init__("\n".join([reason, *shown]))
         self.reason = reason
         self.shown = shown
+
+
+class WorkerError(Exception):
+    """A worker process is gone, or has met an error in osloshark itself: there is no more output.
+
+    ``reason`` is one line; ``trace`` are lines that show where such an error is, without any values. ``is_ours`` says
+    that it is an error in osloshark.
+    """
+
+    def __init__(self, reason: str, *trace: str, is_ours: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.trace = trace
+        self.is_ours = is_ours

@@ -11,6 +11,10 @@ BATCH_BYTES: Final = 8 << 20
 """Bytes read from a capture at once. A batch's columns and its payload fit the last-level cache of
 ordinary servers; larger ones were measured to be no faster."""
 
+FIRST_BATCH_BYTES: Final = 256 << 10
+"""Bytes that are read first, so that the first messages of a large file are shown at once; then twice as many, and so
+on."""
+
 PACKET_BYTES: Final = 1 << 22
 """Largest captured length of one packet that is believed. libpcap writes at most 256 KiB on Ethernet;
 larger ones (Linux BIG TCP, USB) exist, but 4 MiB is a damaged record header."""
@@ -45,6 +49,32 @@ EXPANSION_FREE_BYTES: Final = 1 << 30
 ZSTD_PIECE_BYTES: Final = 1 << 9
 """Compressed bytes given to zstd at once. The smallest block has 4 bytes and stands for up to 128 KiB, so no
 more than 16 MiB come out; larger pieces were measured to be no faster."""
+
+# --- capture, live -----------------------------------------------------------------------------------
+
+CAPTURE_BUFFER_BYTES: Final = 64 << 20
+"""Bytes that the kernel is asked to hold of an interface while nobody reads: a second and more of a busy broker."""
+
+CAPTURE_SNAP_BYTES: Final = 66_000
+"""Bytes that are taken of a packet: the largest that segmentation offload makes (64 KiB) with its headers. The ring of
+tcpdump's child has a slot of this size for each packet where offload is on."""
+
+CAPTURE_CALL_PACKETS: Final = 256
+"""Packets taken from a packet socket by one system call: what it costs is nothing then, shared out among them."""
+
+CAPTURED_BYTES: Final = 256 << 20
+"""Bytes of packets that were captured and wait to be decoded, with what is known of each; packets that come then are
+dropped and counted. A stall of the terminal of some seconds on a busy broker."""
+
+CAPTURED_BATCHES: Final = 1 << 14
+"""Batches of them: at a low rate each packet is one."""
+
+QUIET_NS: Final = 50_000_000
+"""Time without a packet after which those who wait are told what time it is."""
+
+BEGIN_LIVE_NS: Final = 100_000_000
+"""How long segments that precede the first of a connection that was open already are waited for where someone waits for
+what comes: they could only be captured out of order, over two interfaces, say."""
 
 # --- net -------------------------------------------------------------------------------------------
 
@@ -193,6 +223,12 @@ cloud uses some thousands."""
 KEY_CACHE_CHARS: Final = 64
 """Longest key that is remembered, in characters: longer ones are data, not names."""
 
+TEXT_CACHE_ENTRIES: Final = 8_192
+"""Texts in JSON for which it is remembered that they hold no secret, in entries."""
+
+TEXT_CACHE_CHARS: Final = 48
+"""Longest of those, in characters: room for an id; longer ones are seldom said twice."""
+
 # --- amqp ------------------------------------------------------------------------------------------
 
 FRAME_BYTES: Final = 64 << 20
@@ -261,6 +297,10 @@ OPEN_CALLS: Final = 100_000
 """Requests whose verdict is waited for; the oldest are given out as they are. Measured to take 1.6 kB each, all that is
 kept for them counted: 160 MB."""
 
+FAILURE_CHARS: Final = 64 << 20
+"""Texts of failures, with their tracebacks, of requests whose verdict is waited for, in characters together; of more, the
+oldest requests are given out as they are."""
+
 CLOSED_IDS: Final = 200_000
 """Ids of requests that were given out, two a call, so that what still comes of them is not taken for a new one;
 some 200 bytes each. The oldest are forgotten without a word: of one of 100,000 calls ago nothing comes any more."""
@@ -305,9 +345,32 @@ SORTED_CALLS: Final = 100_000
 STATISTICS_KEYS: Final = 10_000
 """Distinct names that statistics tell apart (methods, say); what comes after is counted together, as ``(other)``."""
 
+WINDOW_GROUPS: Final = 1_000
+"""Names that the window of ``top`` tells apart in each of its slices, some 7 kB each; what comes after is counted
+together. A cloud uses some hundred methods."""
+
+WINDOW_CALLS: Final = 20_000
+"""Requests of the window that are kept, about 2 kB each, for when another filter or another group is chosen: what is
+counted then begins with the oldest of them."""
+
+WINDOW_TROUBLES: Final = 100
+"""Failed requests of the window that are named, the latest: more than a screen has lines,"""
+
+WINDOW_WAITING: Final = 100
+"""and calls without a reply that are, those open longest."""
+
 NAME_CHARS: Final = 512
 """Longest method, namespace, id or other name of a message that is kept while calls are followed, in characters; longer
 ones are cut, and a digest of the whole stands at their end. OpenStack's have up to some hundred."""
+
+HOT_BODIES_BYTES: Final = 8 << 20
+"""Bodies that are remembered with what calls and statistics need of them, in bytes."""
+
+DECODED_BODIES_BYTES: Final = 1 << 20
+"""Bodies that are remembered with all that is shown of them, in bytes; decoded they take some ten times as much."""
+
+BODY_ENTRY_BYTES: Final = 2048
+"""What one of those counts for beside its body."""
 
 # --- filter ----------------------------------------------------------------------------------------
 
@@ -384,10 +447,33 @@ CALLER_PROCESSES: Final = 1000
 TRACED_MESSAGES: Final = 10_000
 """Messages of one trace that are kept; what comes after is counted."""
 
+# --- parallel ----------------------------------------------------------------------------------------
+
+JOBS_BYTES: Final = 32 << 20
+"""Size of captures from which on several processes read them, unless the user says how many: below, one is done as soon
+as others would have begun to help."""
+
+JOBS: Final = 8
+"""Most workers, unless the user says more: the one process that takes TCP apart has no work for more of them."""
+
+MOST_JOBS: Final = 64
+"""Most workers at all. What is remembered of bodies (`HOT_BODIES_BYTES` and the like), each of them remembers."""
+
+BATCHES_AHEAD: Final = 3
+"""Batches of packets (`BATCH_BYTES`) that workers have, or have made something of that nobody has taken yet."""
+
+SLOT_BYTES: Final = 2 << 20
+"""Bytes of a slot of the memory that is shared with a worker; what is longer goes in pieces."""
+
+SLOTS: Final = 8
+"""Slots in each direction for each worker: what comes of two batches, where one worker gets all of them. Of those that
+were never needed, the system has no memory in use."""
+
 # --- saving ----------------------------------------------------------------------------------------
 
 OPENING_PACKETS: Final = 256
-"""Packets of a connection's opening that are remembered, for ``--handshake``; clients need some twenty."""
+"""Packets of a connection's opening that are remembered, for ``--handshake``, and those of one method more;
+clients need some twenty."""
 
 SCRUBBED_RANGES: Final = 1 << 24
 """Stretches of packets of which ``--scrub`` knows what they hold: one a packet and two more for each secret in it.
@@ -399,3 +485,64 @@ out later is overwritten as a whole."""
 
 SCRUBBED_DIRECTIONS: Final = 4096
 """Directions of connections whose last `OVERLAP_BYTES` are remembered while they are written, twice: 16 MiB."""
+
+# --- explain: one message taken apart -----------------------------------------------------------------
+
+EXPLAINED_BODY_BYTES: Final = 16 << 20
+"""Largest body whose JSON is taken apart; of a larger one the bytes are shown. RabbitMQ's own max_message_size is 16 MiB
+since 4.0."""
+
+EXPLAINED_NODES: Final = 20_000
+"""Parts of a body that are told, some 400 bytes each; nobody reads more of them."""
+
+EXPLAINED_PACKETS_BYTES: Final = 256 << 20
+"""Bytes of the last packets that are kept to show those of a message: a body of `BODY_BYTES` fits in."""
+
+# --- tui: the terminal UI ------------------------------------------------------------------------------
+
+SPOOL_BYTES: Final = 16 << 30
+"""Packets of pipes, interfaces and compressed files that are written to a temporary file to be looked at again; of later
+ones the messages are listed and cannot be opened."""
+
+INDEXED_PACKETS: Final = 1 << 28
+"""Packets whose place is remembered, 8 bytes each: 2 GiB. Of later ones the messages are listed and cannot be opened."""
+
+INDEXED_MESSAGES: Final = 1 << 25
+"""Messages that are listed, some 70 bytes each: 2.3 GB; later ones are counted."""
+
+INDEXED_NAMES: Final = 1 << 20
+"""Texts (methods, exchanges, routing keys, queues) by which messages are found without decoding them, some 150 bytes
+each; with more, filters look into each message."""
+
+SHOWN_LINES: Final = 2_000
+"""Lines of messages that were drawn and are remembered: some screens, to scroll back and forth."""
+
+SHOWN_CALLS: Final = 1 << 24
+"""Calls that are listed, 8 bytes each in memory and some 700 in a temporary file; of more, the first."""
+
+# --- interop: the plugin for Wireshark ---------------------------------------------------------------
+
+PLUGIN_BODY_BYTES: Final = 64 << 20
+"""Largest body that the plugin puts together; of a larger one only the size is told."""
+
+PLUGIN_UNFINISHED_BYTES: Final = 256 << 20
+"""Bytes of messages that are not whole yet, over all connections; beyond, the largest of a connection is given up."""
+
+PLUGIN_KEPT_BYTES: Final = 512 << 20
+"""Bodies that no packet holds in one piece, kept for when their packet is looked at again; of later ones only the ids
+are shown then."""
+
+PLUGIN_MESSAGES: Final = 1_000_000
+"""Messages that are remembered for when their packet is looked at again, 1 kB each; later ones are shown no more."""
+
+PLUGIN_MEMO_BYTES: Final = 64 << 10
+"""Largest body of which the decode is remembered, for it will be seen again as it is delivered,"""
+
+PLUGIN_MEMO_ENTRIES: Final = 128
+"""and how many. Decoded, a body takes some ten times its size: 80 MB at worst, half a megabyte as things are."""
+
+PLUGIN_COMPRESSED_BYTES: Final = 64 << 10
+"""Largest compressed body that is undone: Wireshark does not bound what comes out, but zlib grows by at most 1,032."""
+
+PLUGIN_MEMBERS: Final = 2_000
+"""Members of one message's JSON that its tree shows, each an item; Wireshark draws no more than some thousands well."""

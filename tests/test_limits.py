@@ -29,8 +29,11 @@ TESTS = Path(__file__).parent
 NAMES = [name for name in vars(limits) if name.isupper()]
 UNSAID = (
     "ADDRESS_CACHE_ENTRIES",
+    "DECODED_BODIES_BYTES",
+    "FIRST_BATCH_BYTES",
     "FRAGMENTED_PACKETS",
     "GZIP_PIECE_BYTES",
+    "HOT_BODIES_BYTES",
     "KEY_CACHE_CHARS",
     "KEY_CACHE_ENTRIES",
     "MERGE_READ_BYTES",
@@ -39,6 +42,8 @@ UNSAID = (
     "PROPERTIES_MEMO_BYTES",
     "PROPERTIES_MEMO_ENTRIES",
     "SHARED_VALUES",
+    "TEXT_CACHE_CHARS",
+    "TEXT_CACHE_ENTRIES",
     "VOID_APPOINTMENTS",
     "WHOLE_DATAGRAMS",
     "ZSTD_PIECE_BYTES",
@@ -148,6 +153,13 @@ def test_sorted_calls(monkeypatch, run):
     monkeypatch.setattr(limits, "SORTED_CALLS", 2)
     shown, told = run("calls", "--sort", "latency", "-T", "jsonl", captures()["demo"])
     assert len(shown.splitlines()) == 2
+    assert "calls that would stand further down are left out" in told
+
+
+def test_failures_of_sorted_calls(monkeypatch, run):
+    monkeypatch.setattr(limits, "FAILURE_CHARS", 1)
+    shown, told = run("calls", "--sort", "time", "-T", "jsonl", captures()["demo"])
+    assert b'"failure":{' not in shown.encode()
     assert "calls that would stand further down are left out" in told
 
 

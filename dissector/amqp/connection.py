@@ -12,6 +12,7 @@ from dissector.amqp import _methods as m
 from dissector.amqp.counts import AmqpCounts
 from dissector.amqp.events import GAP_OF_UNKNOWN_SIZE, AmqpConnection, AmqpEvent, Event, Message
 from dissector.amqp.fieldtable import FieldTable, to_json
+from dissector.amqp.known import Known
 from dissector.amqp.sasl import user_of
 from dissector.amqp.sharing import shared
 
@@ -19,6 +20,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 T = TypeVar("T")
 
+_SETTLING: Final = (m.BasicAck, m.BasicNack, m.BasicReject)
 _Settling = tuple[int, int]
 """Ordinal and packet of a message that waits to be settled."""
 
@@ -80,14 +82,22 @@ class ConnectionState:
         "_channels",
         "_counts",
         "_is_foreign",
+        "_known_consumers",
         "_messages",
         "_missed",
         "_missed_of_client",
         "connection",
     )
 
-    def __init__(self, connection: AmqpConnection, counts: AmqpCounts) -> None:
+    def __init__(self, connection: AmqpConnection, counts: AmqpCounts, known: Known | None = None) -> None:
+        """``known`` is what was known of the connection before its first byte, if that is not its beginning."""
         self.connection = connection
+        self._known_consumers: dict[int, dict[str, tuple[str, bool]]] = {}
+        """By channel, until it is seen."""
+        if known is not None:
+            told = {name: getattr(known, name) for name in known.__struct_fields__ if name != "consumers"}
+            self.connection = replace(connection, **told)
+            self._known_consumers = dict(known.consumers)
         self._counts = counts
         self._channels: dict[int, _Channel] = {}
         self._messages = 0
@@ -124,6 +134,8 @@ class ConnectionState:
                 self._catch_up(channel)
         else:
             channel = _Channel()
+            if self._known_consumers:
+                channel.consumers.update(self._known_consumers.pop(number, {}))
             channel.missed, channel.missed_of_client = self._missed, self._missed_of_client
             if len(self._channels) < limits.CHANNELS:
                 self._channels[number] = channel
@@ -167,20 +179,22 @@ class ConnectionState:
 
     def _settle(self, event: Event) -> None:
         method = event.method
-        assert isinstance(method, m.BasicAck | m.BasicNack | m.BasicReject)
+        assert isinstance(method, _SETTLING)
         channel = self._channel(event.channel)
         waiting = channel.undelivered if event.from_client else channel.confirms
         tag = method.delivery_tag
         if isinstance(method, m.BasicReject) or not method.multiple:
-            tags = [tag] if tag in waiting else []
+            settling = waiting.pop(tag, None)
+            if settling is not None:
+                event.settled, event.settled_numbers = settling[:1], settling[1:]
         else:
             # Tags only grow, so they stand in order; 0 means all (clause 1.8.3.13).
             tags = list(takewhile(lambda known: known <= tag or tag == 0, waiting))
-        settled = [waiting.pop(known) for known in tags]
+            settled = [waiting.pop(known) for known in tags]
+            event.settled = tuple(ordinal for ordinal, _ in settled)
+            event.settled_numbers = tuple(number for _, number in settled)
         if not waiting:
             waiting.clear()  # gives the room of those that were in it back
-        event.settled = tuple(ordinal for ordinal, _ in settled)
-        event.settled_numbers = tuple(number for _, number in settled)
 
     # -- methods ---------------------------------------------------------------------------------------
 
@@ -232,6 +246,7 @@ class ConnectionState:
         self._learn(vhost=event.method.virtual_host)
 
     def _channel_anew(self, event: Event) -> None:
+        self._known_consumers.pop(event.channel, None)
         self._channels.pop(event.channel, None)
 
     def _declare(self, event: Event) -> None:
@@ -329,6 +344,7 @@ class ConnectionState:
     def _forget(self) -> None:
         """Know nothing any more: what was known of one connection says nothing of the next."""
         self._channels.clear()
+        self._known_consumers = {}
         self.connection = AmqpConnection(self.connection.tcp)
 
     def _miss(self, from_client: bool) -> None:

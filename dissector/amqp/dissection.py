@@ -1,16 +1,16 @@
 """From the byte streams of all connections to messages and events, in the order of their packets."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 
 from dissector import limits
 from dissector.amqp.connection import ConnectionState
-from dissector.amqp.constants import FRAME_TYPES
 from dissector.amqp.contents import ContentReader
 from dissector.amqp.counts import AmqpCounts
 from dissector.amqp.events import GAP_OF_UNKNOWN_SIZE, AmqpConnection, AmqpEvent, Event, Message
 from dissector.amqp.frames import FrameReader
-from dissector.amqp.ordering import Entry, InOrder
+from dissector.amqp.known import Known, KnownConnections
+from dissector.amqp.ordering import Entry, InOrder, place
 from dissector.bounded import remember
 from dissector.net import Connection, Malformed, StreamData, StreamEnd, StreamEvent, StreamGap
 
@@ -38,11 +38,11 @@ class _Conversation:
 
     __slots__ = ("broker", "client", "state")
 
-    def __init__(self, tcp: Connection, counts: AmqpCounts) -> None:
+    def __init__(self, tcp: Connection, counts: AmqpCounts, known: Known | None) -> None:
         connection = AmqpConnection(tcp)
         self.client = _Direction(connection, True)
         self.broker = _Direction(connection, False)
-        self.state = ConnectionState(connection, counts)
+        self.state = ConnectionState(connection, counts, known)
 
     @property
     def held_bytes(self) -> int:
@@ -57,7 +57,11 @@ class Dissection:
     ordered by packet. Cut batches as you like: the events and their order stay the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownConnections | None = None) -> None:
+        """``known`` is what was known of connections that go on when the capture begins; it is looked into when a
+        connection is first seen.
+        """
+        self._known: KnownConnections = {} if known is None else known
         self.counts = AmqpCounts()
         self._conversations: dict[int, _Conversation] = {}
         self._closed: OrderedDict[int, _Conversation] = OrderedDict()
@@ -69,16 +73,19 @@ class Dissection:
         self._in_order = InOrder()
         self._held_bytes = 0
 
-    def feed(self, events: Iterable[StreamEvent], oldest_held: int | None = None) -> list[AmqpEvent]:
+    def feed(self, events: Iterable[StreamEvent], oldest_held: int | None = None, now_ns: int = 0) -> list[AmqpEvent]:
         """Take the stream events of a batch; give messages, events and what is malformed.
 
         ``oldest_held`` is `dissector.net.Streams.oldest_held` after that batch: events wait for what is held there.
+        ``now_ns`` is the time up to which no packet has come, where time passes without packets.
         """
         for event in events:
             stream = event.connection.stream
             conversation = self._conversations.get(stream) or self._closed.get(stream)
             if conversation is None:
-                conversation = _Conversation(event.connection, self.counts)
+                tcp = event.connection
+                known = self._known.get((tcp.client, tcp.broker)) if self._known else None
+                conversation = _Conversation(tcp, self.counts, known)
                 if not isinstance(event, Malformed):
                     # Of a connection that is over, or that has not begun, there is nothing to remember.
                     self._conversations[stream] = conversation
@@ -88,19 +95,23 @@ class Dissection:
         held = [oldest for reader in self._searching if (oldest := reader.oldest_held) is not None]
         if oldest_held is not None:
             held.append(oldest_held)
-        entries = self._in_order.feed(self._found, min(held, default=None))
+        entries = self._in_order.feed(self._found, min(held, default=None), now_ns)
         self._found = []
         self.counts.untimely = self._in_order.untimely
-        found = [entry.event for entry in entries if entry.state.feed(entry.event)]
-        self.counts.messages += sum(isinstance(event, Message) for event in found)
-        self.counts.malformed += sum(isinstance(event, Malformed) for event in found)
+        found = [event for _, _, event, state in entries if state.feed(event)]
+        kinds = Counter(map(type, found))
+        self.counts.messages += kinds[Message]
+        self.counts.malformed += kinds[Malformed]
         return found
 
     def _tell(self, conversation: _Conversation, events: Iterable[AmqpEvent]) -> None:
-        stream, state = _stream(conversation), conversation.state
+        state, serial = conversation.state, self._serial
+        stream = state.connection.tcp.stream
+        places = place(stream, from_client=False), place(stream, from_client=True)
         for event in events:
-            self._serial += 1
-            self._found.append(Entry(event.number, stream, not event.from_client, self._serial, event, state))
+            serial += 1
+            self._found.append((event.number, places[event.from_client] + serial, event, state))
+        self._serial = serial
 
     def _take(self, conversation: _Conversation, event: StreamEvent) -> None:
         if isinstance(event, Malformed):
@@ -120,7 +131,7 @@ class Dissection:
             run, found = frames.pause()
         self.counts.skipped_bytes += frames.skipped - skipped
         if found:
-            self.counts.frames += sum(kind in FRAME_TYPES for kind, _, _, _ in found)
+            self.counts.frames += sum([kind > 0 for kind, _, _, _ in found])
             self._tell(conversation, direction.contents.feed(run, found))
         if isinstance(event, StreamGap):
             self._gap(conversation, direction, event, channel)

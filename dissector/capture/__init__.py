@@ -1,6 +1,6 @@
 """Reads packet captures: from files, pipes and standard input to batches of packets in columns."""
 
-from dissector.capture.batch import PacketBatch
+from dissector.capture.batch import PacketBatch, Quiet
 from dissector.capture.linktypes import LINK_TYPES, link_type_name
 from dissector.capture.pcap import PcapReader
 from dissector.capture.pcapng import PcapngReader
@@ -12,6 +12,7 @@ __all__ = [
     "PacketBatch",
     "PcapReader",
     "PcapngReader",
+    "Quiet",
     "link_type_name",
     "open_capture",
 ]

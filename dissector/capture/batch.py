@@ -36,3 +36,10 @@ class PacketBatch(msgspec.Struct, frozen=True):
         """Copy out the captured bytes of packet ``index`` of the batch, from 0."""
         start = int(self.start[index])
         return self.buffer[start : start + int(self.captured[index])]
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """No packet has come up to now: what a live capture gives where someone waits for what comes."""
+
+    time_ns: int
+    """Now, on the clock of the packets' times: nanoseconds since 1970-01-01 00:00 UTC."""

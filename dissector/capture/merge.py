@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dissector.capture.batch import PacketBatch
 from dissector.capture.files import CaptureFile
-from dissector.limits import BATCH_BYTES, MERGE_READ_BYTES
+from dissector.limits import BATCH_BYTES, FIRST_BATCH_BYTES, MERGE_READ_BYTES
 
 _NEVER: Final = -(1 << 63)
 """Comes before every time: stands for the first packet of a capture that has none."""
@@ -84,10 +84,12 @@ def merge(files: Sequence[CaptureFile]) -> Iterator[PacketBatch]:
         waiting = deque(sorted(times, key=lambda item: item[0]))
     count = len(files)
     streams: list[_Stream] = []
+    together = FIRST_BATCH_BYTES
     while waiting or streams:
         if not streams:
             streams.append(_Stream(waiting.popleft()[1], count - len(waiting)))
-        size = max(BATCH_BYTES // len(streams), MERGE_READ_BYTES)
+        size = max(together // len(streams), MERGE_READ_BYTES)
+        together = min(2 * together, BATCH_BYTES)
         streams = [stream for stream in streams if stream.fill(size)]
         if not streams:
             continue

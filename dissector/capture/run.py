@@ -31,6 +31,9 @@ class Capture:
         self.bytes_total: int | None = None if None in sizes else sum(size for size in sizes if size is not None)
         """Bytes of all files, compressed where they are; None where one is a pipe. `bytes_read` may pass it
         where a file is still being written."""
+        self.own_drops = 0
+        """Packets that came too fast: none, files wait."""
+        self.is_live = self.is_ending = False
         self._batches = self._read()
 
     @property
@@ -59,6 +62,10 @@ class Capture:
             self.packets += len(batch)
             self.truncated_packets += int(np.count_nonzero(batch.captured < batch.original))
             yield batch if batch.first_number == number else msgspec.structs.replace(batch, first_number=number)
+
+    def stop(self) -> bool:
+        """Do nothing, and say so: captures are read to their end."""
+        return False
 
     def close(self) -> None:
         """Close what is open; there are no more packets then."""

@@ -28,7 +28,7 @@ class RawSource:
         self._poll = select.poll()
         if self.is_pipe:
             self._poll.register(self._file, select.POLLIN)
-            _widen(self._file.fileno())
+            widen(self._file.fileno())
 
     def read(self, size: int) -> bytes:
         """Give the next bytes, at most ``size``; none at the end only. Waits for a pipe. Raises `OSError`."""
@@ -49,7 +49,7 @@ class RawSource:
         self._file.close()
 
 
-def _widen(descriptor: int) -> None:
+def widen(descriptor: int) -> None:
     """Ask for a larger pipe: a writer that captures loses less while we are busy. It is no harm if refused."""
     if sys.platform == "linux":
         try:

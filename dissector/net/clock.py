@@ -41,12 +41,16 @@ class Clock:
         """Give the moment of a packet of the batch."""
         return Moment(self._first_number + index, int(self._time_ns[index]), int(self._clock_ns[index]))
 
-    def after(self, since: Moment, least_ns: int, live_ns: int) -> Moment | None:
+    def after(self, since: Moment, least_ns: int, live_ns: int, last: int) -> Moment | None:
         """Give the first packet of the batch that comes `limits.HOLE_PACKETS` and ``least_ns`` after a moment, or on a
-        live clock ``live_ns`` after it; None where none does.
+        live clock ``live_ns`` after it; None where none does up to the one numbered ``last``.
         """
+        size = min(last - self._first_number + 1, len(self._clock_ns))
         by_number = since.number + limits.HOLE_PACKETS - self._first_number
-        index = max(by_number, int(np.searchsorted(self._clock_ns, since.clock_ns + least_ns)))
+        if by_number >= size and not self._is_live:
+            return None  # so it is nearly always: to search would cost more than all the rest
+        clock_ns = self._clock_ns
+        index = max(by_number, int(clock_ns.searchsorted(since.clock_ns + least_ns)))
         if self._is_live:
-            index = min(index, int(np.searchsorted(self._clock_ns, since.clock_ns + live_ns)))
-        return self.at(index) if index < len(self._clock_ns) else None
+            index = min(index, int(clock_ns.searchsorted(since.clock_ns + live_ns)))
+        return self.at(index) if index < size else None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dissector import limits
 from dissector.bounded import remember
 from dissector.net.clock import Clock, Moment
-from dissector.net.events import Connection, Endpoint, StreamEvent
+from dissector.net.events import Connection, Endpoint, StreamEnd, StreamEvent
 from dissector.net.halfstream import HalfStream, distance
 from dissector.net.ip import ACK, SYN, Segments
 from dissector.net.link import Columns
@@ -86,21 +86,53 @@ def endpoints(key: Key) -> tuple[Endpoint, Endpoint]:
 
 
 class Flow:
-    """A TCP connection in the table. Those on no watched port are only counted, for ``tcp.stream``."""
+    """A TCP connection in the table. Those on no watched port are only counted, for ``tcp.stream``.
 
-    __slots__ = ("first_number", "high", "initial", "low", "opened")
+    What its directions need is made when there is more than SYNs: of half-open connections there may be many.
+    """
 
-    def __init__(self, number: int) -> None:
+    __slots__ = ("_has_ended", "_key", "_low_is_client", "_opened", "_stream", "first_number", "high", "initial", "low")
+
+    def __init__(self, number: int, key: Key, stream: int, low_is_client: bool) -> None:
         self.first_number = number
         """The first packet."""
+        self._key = key
+        self._stream = stream
+        """Its number, or -1 where it is not watched."""
+        self._low_is_client = low_is_client
+        self._has_ended = False
+        """Whether it ended half-open."""
         self.initial: list[int | None] = [None, None]
         """The SYN's sequence number of the high end and the low end (True); where no SYN was seen, the number before
         the first that was sent or acknowledged; None where nothing was."""
-        self.opened = [False, False]
-        """Whether the SYN of the high end, and of the low end, was seen."""
+        self._opened = 0
+        """Whether the SYN of the high end (bit 0), and of the low end (bit 1), was seen."""
         self.low: HalfStream | None = None
-        """What the end that comes first in the key sends; None where the connection is not watched."""
+        """What the end that comes first in the key sends; None where the connection is half-open, or not watched."""
         self.high: HalfStream | None = None
+
+    @property
+    def is_half_open(self) -> bool:
+        """Whether nothing but SYNs, and what acknowledges them, was seen of a connection that is watched."""
+        return self.low is None and self._stream >= 0 and not self._has_ended
+
+    def make_halves(self) -> None:
+        """Make the directions of a half-open connection, for more than SYNs comes from its first packet on."""
+        connection = self._connection()
+        self.low = HalfStream(connection, self._low_is_client)
+        self.high = HalfStream(connection, not self._low_is_client)
+
+    def go_on(self, now: Moment) -> None:
+        """Make them where it was half-open up to a moment, and more comes after that."""
+        self.make_halves()
+        for half, initial in zip(self.halves, reversed(self.initial), strict=True):
+            if initial is not None:
+                half.syn(initial, now)
+
+    def _connection(self) -> Connection:
+        ends = endpoints(self._key)
+        client, broker = ends if self._low_is_client else ends[::-1]
+        return Connection(self._stream, client, broker)
 
     @property
     def is_over(self) -> bool:
@@ -115,11 +147,11 @@ class Flow:
     @property
     def stream(self) -> int:
         """Its number (`Connection.stream`); -1 where the connection is not watched."""
-        return -1 if self.low is None else self.low.connection.stream
+        return self._stream
 
     @property
     def halves(self) -> tuple[HalfStream, ...]:
-        """Both directions, or none where the connection is not watched."""
+        """Both directions, or none where the connection is half-open, or not watched."""
         return (self.low, self.high) if self.low is not None and self.high is not None else ()
 
     def begins_anew(self, from_low: bool, sequence: int, number: int) -> bool:
@@ -131,13 +163,13 @@ class Flow:
         initial = self.initial[from_low]
         if initial is None:
             return False
-        late = not self.opened[from_low] and number - self.first_number < limits.HOLE_PACKETS
+        late = not self._opened >> from_low & 1 and number - self.first_number < limits.HOLE_PACKETS
         return not 0 <= distance(initial, sequence) <= (limits.WINDOW_BYTES if late else 0)
 
     def note(self, from_low: bool, sequence: int, acknowledgment: int | None, *, is_syn: bool) -> None:
         """Learn where the directions begin from a SYN, or from the first packet that was captured."""
         if is_syn:
-            self.opened[from_low] = True
+            self._opened |= 1 << from_low
             self.initial[from_low] = sequence
         if self.initial[from_low] is None:
             self.initial[from_low] = (sequence - 1) & 0xFFFF_FFFF
@@ -147,6 +179,10 @@ class Flow:
     def end(self, reason: str, now: Moment, clock: Clock | None = None) -> list[StreamEvent]:
         """End both directions; ``clock`` is that of the batch in which packets have passed unnoticed."""
         events: list[StreamEvent] = []
+        if self.is_half_open:
+            self._has_ended, connection = True, self._connection()
+            for from_client in (self._low_is_client, not self._low_is_client):
+                events.append(StreamEnd(connection, from_client, reason, now.number, now.time_ns))
         for half in self.halves:
             if clock is not None:
                 half.expire(now.number - 1, clock)
@@ -202,18 +238,13 @@ class FlowTable:
 
     def open(self, key: Key, from_low: bool, flags: int, number: int) -> Flow:
         """Enter a connection by its first packet, in place of an older one on the same ports."""
-        flow = Flow(number)
         low, high = key[2] & 0xFFFF in self._ports, key[5] & 0xFFFF in self._ports
-        if low or high:
-            self.watched += 1
-            # Without a SYN the ports tell; where they do not, the one who speaks first is taken for the client.
-            by_port = from_low if low == high else high
-            low_is_client = from_low is not bool(flags & ACK) if flags & SYN else by_port
-            ends = endpoints(key)
-            client, broker = ends if low_is_client else ends[::-1]
-            connection = Connection(self._streams, client, broker)
-            flow.low = HalfStream(connection, low_is_client)
-            flow.high = HalfStream(connection, not low_is_client)
+        is_watched = low or high
+        self.watched += is_watched
+        # Without a SYN the ports tell; where they do not, the one who speaks first is taken for the client.
+        by_port = from_low if low == high else high
+        low_is_client = from_low is not bool(flags & ACK) if flags & SYN else by_port
+        flow = Flow(number, key, self._streams if is_watched else -1, low_is_client)
         self._streams += 1
         self._flows.pop(key, None)
         self._flows[key] = flow

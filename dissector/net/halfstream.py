@@ -4,12 +4,10 @@
 missing, repeated, overlapping, or when it begins or ends.
 """
 
-from itertools import accumulate
-from typing import Final
-
 from dissector import limits
 from dissector.net.clock import Clock, Moment
-from dissector.net.events import Connection, Malformed, StreamData, StreamEnd, StreamEvent, StreamGap
+from dissector.net.delivery import DIFFERS, Delivery
+from dissector.net.events import Connection, StreamEnd
 from dissector.net.held import Held, hold
 
 
@@ -18,7 +16,7 @@ def distance(later: int, earlier: int) -> int:
     return (later - earlier + 0x8000_0000) % 0x1_0000_0000 - 0x8000_0000
 
 
-class HalfStream:
+class HalfStream(Delivery):
     """Puts one direction's segments in order.
 
     Positions are absolute offsets: bytes since the first one expected, counting the missing ones; sequence
@@ -33,40 +31,18 @@ class HalfStream:
         "_acked_since",
         "_begins",
         "_closing",
-        "_delivered",
         "_early_acknowledgment",
         "_end",
-        "_events",
         "_held",
-        "_last",
         "_sent",
         "_since",
         "_stray",
         "_stray_is_new",
-        "connection",
-        "ended",
-        "from_client",
         "held_bytes",
-        "initial",
-        "next",
-        "offset",
-        "recent",
     )
 
     def __init__(self, connection: Connection, from_client: bool) -> None:
-        self.connection = connection
-        self.from_client = from_client
-        self.initial: int | None = None
-        """The SYN's sequence number; None where the capture begins mid-stream."""
-        self.next: int | None = None
-        """The sequence number expected next; None before the first segment."""
-        self.offset = 0
-        """Offset of ``next``."""
-        self.recent = b""
-        """The last bytes delivered, up to `limits.OVERLAP_BYTES`, to compare retransmissions with, unless that was
-        `limits.OVERLAP_PACKETS` ago."""
-        self.ended = False
-        """Whether the end was told. Bytes that come all the same take it back: its FIN or RST was not the end."""
+        super().__init__(connection, from_client)
         self.held_bytes = 0
         """Bytes held behind holes."""
         self._held: list[Held] = []
@@ -87,10 +63,6 @@ class HalfStream:
         """Whether it is waited for, as others are; later it may still be borne out."""
         self._stray: tuple[int, bytes, int, Moment] | None = None
         """A segment whose number has nothing to do with the stream's, until another one bears it out."""
-        self._delivered: list[tuple[bytes, int, int, int]] = []
-        """What `StreamData` says of each run of bytes since the last event."""
-        self._last = (0, 0)
-        self._events: list[StreamEvent] = []
 
     @property
     def oldest_held(self) -> int | None:
@@ -182,15 +154,15 @@ class HalfStream:
     def expire(self, last: int, clock: Clock) -> None:
         """Give up what was waited for long enough when packet ``last`` was captured."""
         if self._stray is not None and self._stray_is_new:
-            due = clock.after(self._stray[3], limits.HOLE_ACKED_NS, limits.HOLE_LIVE_NS)
-            self._stray_is_new = due is None or due.number > last
+            self._stray_is_new = clock.after(self._stray[3], limits.HOLE_ACKED_NS, limits.HOLE_LIVE_NS, last) is None
         while self._since is not None:
             if self._begins or self._acked_since is not None:
                 since = self._acked_since or self._since
-                due = clock.after(since, limits.HOLE_ACKED_NS, limits.HOLE_LIVE_NS)
+                live_ns = limits.BEGIN_LIVE_NS if self._begins else limits.HOLE_LIVE_NS
+                due = clock.after(since, limits.HOLE_ACKED_NS, live_ns, last)
             else:
-                due = clock.after(self._since, limits.HOLE_NS, limits.HOLE_NS)
-            if due is None or due.number > last:
+                due = clock.after(self._since, limits.HOLE_NS, limits.HOLE_NS, last)
+            if due is None:
                 return
             self._give_up(due)
 
@@ -219,33 +191,6 @@ class HalfStream:
         if not self.ended:
             self.ended = True
             self._events.append(StreamEnd(self.connection, self.from_client, reason, now.number, now.time_ns))
-
-    def joined(self, data: bytes, ends: list[int], numbers: list[int], time_ns: int) -> bool:
-        """Note that ``data``, next in order, was delivered without coming through `segment`; say if it is the first.
-
-        ``ends`` and ``numbers`` are those of `StreamData`, ``time_ns`` is the last packet's.
-        """
-        at_start = self.initial is not None and self.offset == 0
-        kept, before = data, self._last[0]
-        if numbers[-1] - before > limits.OVERLAP_PACKETS:
-            for begin, number in zip((0, *ends), numbers, strict=False):
-                if number - before > limits.OVERLAP_PACKETS:
-                    self.recent, kept = b"", data[begin:]
-                before = number
-        self._last = (numbers[-1], time_ns)
-        self._advance(kept, len(data))
-        return at_start
-
-    def forget(self, number: int) -> None:
-        """Keep no bytes to compare retransmissions with, now that packet ``number`` has come, where it is too late."""
-        if number - self._last[0] > limits.OVERLAP_PACKETS:
-            self.recent = b""
-
-    def take(self) -> list[StreamEvent]:
-        """Give the events since the last call, in stream order."""
-        self.flush()
-        events, self._events = self._events, []
-        return events
 
     # -- where the stream begins -----------------------------------------------------------------------
 
@@ -301,7 +246,7 @@ class HalfStream:
         added, differs = hold(self._held, Held(offset, data, now.number, now.time_ns))
         self.held_bytes += added
         if differs:
-            self._tell(now, _DIFFERS)
+            self._tell(now, DIFFERS)
         if self._since is None:
             self._since = now
             self._note_acked(now)
@@ -368,62 +313,3 @@ class HalfStream:
             return
         if self.offset >= self._end:
             self.end(self._closing, now)
-
-    # -- delivery --------------------------------------------------------------------------------------
-
-    def _deliver(self, data: bytes, number: int, completed: int, time_ns: int) -> None:
-        if data:
-            self.ended = False
-            # Stream order: nothing is readable before what precedes it.
-            if completed >= self._last[0]:
-                self.forget(completed)
-                self._last = (completed, time_ns)
-            self._delivered.append((data, number, *self._last))
-            self._advance(data, len(data))
-
-    def _advance(self, data: bytes, size: int) -> None:
-        assert self.next is not None
-        self.next = (self.next + size) & 0xFFFF_FFFF
-        self.offset += size
-        keep = limits.OVERLAP_BYTES
-        self.recent = data[-keep:] if len(data) >= keep else (self.recent + data)[-keep:]
-
-    def flush(self) -> None:
-        """Make one event of the bytes delivered since the last."""
-        if self._delivered:
-            pieces, numbers, completed, times = zip(*self._delivered, strict=True)
-            ends = list(accumulate(map(len, pieces)))
-            self._events.append(
-                StreamData(
-                    self.connection,
-                    self.from_client,
-                    self.initial is not None and self.offset == ends[-1],
-                    b"".join(pieces),
-                    ends,
-                    list(numbers),
-                    list(completed),
-                    list(times),
-                )
-            )
-            self._delivered.clear()
-
-    def _compare(self, offset: int, data: bytes, now: Moment) -> None:
-        """Tell where a retransmission differs from the bytes delivered before, as far as they are kept."""
-        self.forget(now.number)
-        kept_from = self.offset - len(self.recent)
-        again = data[max(kept_from - offset, 0) : self.offset - offset]
-        at = max(offset - kept_from, 0)
-        if again != self.recent[at : at + len(again)]:
-            self._tell(now, _DIFFERS)
-
-    def _tell_gap(self, size: int | None, number: int, time_ns: int) -> None:
-        self.ended = False
-        gap = StreamGap(self.connection, self.from_client, size, number, time_ns, self._last[1])
-        self._events.append(gap)
-
-    def _tell(self, now: Moment, reason: str) -> None:
-        problem = Malformed("tcp", self.connection, self.from_client, now.number, now.time_ns, None, reason)
-        self._events.append(problem)
-
-
-_DIFFERS: Final = "a retransmission differs from the first copy, which is kept"

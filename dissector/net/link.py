@@ -72,6 +72,14 @@ class Columns:
         self.u64 = np.ndarray(size + 1, ">u8", padded, 0, (1,))
 
 
+def link_types(batch: PacketBatch) -> dict[int, int]:
+    """Count a batch's packets by LINKTYPE_ number. Nearly always there is one, and nothing needs to be sorted."""
+    kinds = batch.link_type
+    if len(kinds) and (kinds == kinds[0]).all():
+        return {int(kinds[0]): len(kinds)}
+    return dict(zip(*(column.tolist() for column in np.unique(kinds, return_counts=True)), strict=True))
+
+
 def ip_offsets(batch: PacketBatch, columns: Columns) -> Offsets:
     """Find each packet's IP header: its absolute offset, or -1 where the packet holds no IP or is too short.
 
@@ -79,8 +87,8 @@ def ip_offsets(batch: PacketBatch, columns: Columns) -> Offsets:
     at all for raw IP.
     """
     found = np.full(len(batch), -1, np.int64)
-    kinds = np.unique(batch.link_type)
-    for kind in kinds.tolist():
+    kinds = link_types(batch)
+    for kind in kinds:
         rows = slice(None) if len(kinds) == 1 else np.flatnonzero(batch.link_type == kind)
         start, captured = batch.start[rows], batch.captured[rows]
         if kind in _ETHERTYPE_AT:

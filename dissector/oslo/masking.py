@@ -16,7 +16,8 @@ from dissector.oslo.secretkeys import mentions_secret, names_secret
 from dissector.oslo.undecodable import Undecodable
 
 _NO_CONTROLS: Final = bytes(set(range(256)) - set(range(0x80, 0xA0)))
-_JSON_STARTS: Final = frozenset('{[" \t\r\n')
+_JSON_ENDS: Final = {"{": "}", "[": "]", '"': '"'}
+_JSON_STARTS: Final = frozenset((*_JSON_ENDS, *" \t\r\n"))
 
 
 def mask(value: Any) -> Any:  # noqa: ANN401 - any JSON or field-table value
@@ -86,11 +87,15 @@ def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK
         return MASK if value else value
     changed: dict[Any, Any] | None = None
     renamed: dict[Any, str] = {}
+    key_chars, text_chars = limits.KEY_CACHE_CHARS, limits.TEXT_CACHE_CHARS
     for key, item in value.items():
-        name = str(key)
-        verdict = _remembered(name) if len(name) <= limits.KEY_CACHE_CHARS else _judge(name)
+        name = key if type(key) is str else str(key)
+        verdict = _remembered(name) if len(name) <= key_chars else _judge(name)
         if verdict is _PLAIN:
-            masker = _MASKERS.get(type(item))
+            kind = type(item)
+            if kind is str and len(item) <= text_chars and _is_plain(item):
+                continue
+            masker = _MASKERS.get(kind)
             if masker is None:
                 continue
             masked = masker(item, depth + 1)
@@ -113,8 +118,12 @@ def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: 
     if depth >= limits.JSON_DEPTH:
         return MASK if value else value
     changed: list[Any] | None = None
+    text_chars = limits.TEXT_CACHE_CHARS
     for index, item in enumerate(value):
-        masker = _MASKERS.get(type(item))
+        kind = type(item)
+        if kind is str and len(item) <= text_chars and _is_plain(item):
+            continue
+        masker = _MASKERS.get(kind)
         if masker is None:
             continue
         masked = masker(item, depth + 1)
@@ -131,7 +140,7 @@ def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: 
 
 
 def _mask_str(value: str, depth: int) -> str:
-    if value[:1] in _JSON_STARTS and value.lstrip()[:1] in _JSON_STARTS:
+    if value[:1] in _JSON_STARTS and _may_be_json(value.strip()):
         try:
             inner = jsontext.loads(value)
         except Undecodable:
@@ -143,6 +152,17 @@ def _mask_str(value: str, depth: int) -> str:
             )
     masked = mask_text(value)
     return value if masked == value else masked
+
+
+def _may_be_json(text: str) -> bool:
+    """Tell whether a text ends as JSON does that begins so; else to decode it would only cost time."""
+    return text[-1:] == _JSON_ENDS.get(text[:1])
+
+
+@lru_cache(limits.TEXT_CACHE_ENTRIES)
+def _is_plain(text: str) -> bool:
+    """Tell whether a short text, which is no JSON, holds no secret; remembered, for most are said again and again."""
+    return text[:1] not in _JSON_STARTS and mask_text(text) == text
 
 
 def _mask_raw(value: bytes, _depth: int) -> bytes:

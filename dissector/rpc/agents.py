@@ -54,13 +54,19 @@ class _Agent(msgspec.Struct):
         self.starts += beat.is_start
         self.last_ns = max(self.last_ns, time_ns)
 
+    def is_late(self, now_ns: int) -> bool | None:
+        """Tell whether the next report has been due for long; None where nobody can tell."""
+        if len(self.gaps_ns) < _ENOUGH_GAPS:
+            return None
+        interval_ns = median(self.gaps_ns)
+        return now_ns - self.last_ns > LATE * interval_ns if interval_ns >= _SHORTEST_NS else None
+
     def record(self, end_ns: int) -> AgentRecord:
         """Give its record, as of the end of the capture."""
         beat, silent_ns = self.beat, end_ns - self.last_ns
         interval_ns = median(self.gaps_ns) if self.gaps_ns else None
-        missed = late = None
-        if interval_ns is not None and len(self.gaps_ns) >= _ENOUGH_GAPS and interval_ns >= _SHORTEST_NS:
-            late = silent_ns > LATE * interval_ns
+        missed, late = None, self.is_late(end_ns)
+        if late is not None and interval_ns is not None:
             missed = self.missed + sum(_missing(gap_ns, interval_ns) for gap_ns in self.gaps_ns)
         ip, name = self.process or (None, None)
         return AgentRecord(
@@ -105,6 +111,13 @@ class Agents:
     def records(self) -> Iterator[AgentRecord]:
         """Give the agents, in the order in which they were first seen."""
         return (agent.record(self._span.last_ns) for agent in self._agents)
+
+    def late(self, now_ns: int) -> Iterator[AgentRecord]:
+        """Give those whose next report has been due for long at a time, as of then."""
+        return (agent.record(now_ns) for agent in self._agents if agent.is_late(now_ns))
+
+    def __len__(self) -> int:
+        return len(self._agents)
 
     @property
     def left_out(self) -> dict[str, int]:

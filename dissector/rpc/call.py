@@ -48,6 +48,9 @@ NO_REQUEST: Final = HotMessage(
 """Stands for a request of which only the reply was seen."""
 
 
+_UNSEEN_CLIENT: Final = ClientFields(None, None)
+
+
 class Leg(msgspec.Struct, gc=False):
     """A message as a leg of a call: when, in which packet, on which connection."""
 
@@ -175,9 +178,12 @@ class Call:
         publish, deliver = self.publish, self.first_deliver
         reply_publish, reply_deliver = self.reply_publish, self.reply_deliver
         client = publish or reply_deliver
-        servers = tuple(dict.fromkeys(ServerFields(*leg.process, leg.queue) for leg in self.delivers.values()))
-        if not servers and reply_publish is not None:
-            servers = (ServerFields(*reply_publish.process, None),)
+        if len(self.delivers) > 1:
+            servers = tuple(dict.fromkeys(ServerFields(*leg.process, leg.queue) for leg in self.delivers.values()))
+        elif deliver is not None:
+            servers = (ServerFields(*deliver.process, deliver.queue),)
+        else:
+            servers = () if reply_publish is None else (ServerFields(*reply_publish.process, None),)
         return CallRecord(
             RpcFields(
                 kind=self.kind,
@@ -191,7 +197,7 @@ class Call:
                 unique_id=hot.unique_id,
                 request_id=hot.request_id,
                 reply_q=hot.reply_q,
-                client=ClientFields(*client.process) if client else ClientFields(None, None),
+                client=_UNSEEN_CLIENT if client is None else ClientFields(*client.process),
                 servers=servers,
                 status=status,
                 cause=cause,
@@ -213,10 +219,18 @@ class Call:
                 reply_bytes=self.reply_bytes,
                 failure=self.failure,
                 frames=CallFramesFields(
-                    *(None if leg is None else leg.number for leg in (publish, deliver, reply_publish, reply_deliver))
+                    None if publish is None else publish.number,
+                    None if deliver is None else deliver.number,
+                    None if reply_publish is None else reply_publish.number,
+                    None if reply_deliver is None else reply_deliver.number,
                 ),
             )
         )
+
+
+def failure_chars(failure: FailureFields | None) -> int:
+    """Tell how long the texts of a failure are, in characters."""
+    return 0 if failure is None else len(failure.message or "") + len(failure.traceback or "")
 
 
 def _or_none(time_ns: int | None) -> float | None:

@@ -6,8 +6,7 @@ out when its verdict is known; what still comes of it is then only counted.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from collections.abc import Iterator, ValuesView
 from typing import Final
 
 import msgspec
@@ -20,7 +19,8 @@ from dissector.bounded import remember
 from dissector.fields import CallRecord
 from dissector.net import Malformed
 from dissector.oslo import HotMessage
-from dissector.rpc.call import NO_REQUEST, Call, Key, Leg
+from dissector.rpc.appointments import Appointments
+from dissector.rpc.call import NO_REQUEST, Call, Key, Leg, failure_chars
 from dissector.rpc.sight import Sight
 from dissector.rpc.topics import Topics
 from dissector.rpc.verdict import is_answered_elsewhere, misses_legs, verdict
@@ -71,15 +71,29 @@ class Calls:
         """Ids of requests that were given out; of a call's ``_msg_id``, its reply's deliver."""
         self._unsettled: OrderedDict[tuple[int, int], Call] = OrderedDict()
         """Stream and ordinal of messages that are not settled, to their request."""
-        self._due: list[tuple[int, int, Call]] = []
-        self._serial = 0
+        self._appointments = Appointments(self._open)
+        self._failure_chars = 0
+        """Of the failures of requests that are open."""
         self._now_ns = 0
         self._first_ns = 0
         self._out: list[CallRecord] = []
 
+    @property
+    def open(self) -> ValuesView[Call]:
+        """The requests that were not given out yet."""
+        return self._open.values()
+
     def feed(self, event: AmqpEvent, hot: HotMessage | None) -> list[CallRecord]:
         """Take the next event; give the requests whose verdict is known with it."""
-        self._advance(event.time_ns)
+        now_ns = event.time_ns
+        if now_ns < self._now_ns - 1_000_000_000:
+            self.counts.steps_back += 1
+        self._now_ns = now_ns
+        if not self._first_ns:
+            self._first_ns = now_ns
+        if self._appointments.next_ns < now_ns:
+            for call in self._appointments.past(now_ns):
+                self._look(call)
         if isinstance(event, Message):
             self._sight.saw(event)
             if hot is not None:
@@ -130,7 +144,7 @@ class Calls:
         alone = (message.connection.tcp.stream, message.ordinal)
         key: Key = hot.unique_id or hot.msg_id or hot.message_id or alone
         call = self._open.get(key)
-        if call is not None and _signature_of(call) != _signature(message, hot):
+        if call is not None and call.hot is not hot and _signature_of(call) != _signature(message, hot):
             self.counts.collisions += 1
             key, call = alone, None
         if call is None:
@@ -169,9 +183,9 @@ class Calls:
 
     def _leg(self, message: Message) -> Leg:
         connection = message.connection
-        process = self._sight.process_of(connection)
+        line = self._sight.line(connection)
         stream = connection.tcp.stream
-        return Leg(message.time_ns, message.number, stream, message.ordinal, process, connection.name, message.queue)
+        return Leg(message.time_ns, message.number, stream, message.ordinal, line.process, line.name, message.queue)
 
     def _published(self, call: Call, message: Message) -> None:
         leg = self._leg(message)
@@ -186,7 +200,7 @@ class Calls:
         if call.delivers:
             self._sight.delivered()
         if self._late_ns is not None and not call.delivers and not call.is_answered:
-            self._look_again(call, leg.time_ns + limits.SETTLED_NS if call.kind != "call" else call.deadline_ns)
+            self._appointments.make(call, leg.time_ns + limits.SETTLED_NS if call.kind != "call" else call.deadline_ns)
 
     def _delivered(self, call: Call, message: Message) -> None:
         leg, method = self._leg(message), message.method
@@ -203,9 +217,9 @@ class Calls:
         if call.publish is not None:
             self._sight.delivered()
         if call.kind != "call":
-            self._look_again(call, leg.time_ns + limits.SENT_NS)
+            self._appointments.make(call, leg.time_ns + limits.SENT_NS)
         elif self._late_ns is not None and call.publish is None and not call.is_answered:
-            self._look_again(call, call.deadline_ns)
+            self._appointments.make(call, call.deadline_ns)
 
     # -- replies ---------------------------------------------------------------------------------------
 
@@ -238,6 +252,16 @@ class Calls:
         else:
             self._reply_delivered(call, message, hot, leg)
 
+    def _read_reply(self, call: Call, message: Message, hot: HotMessage) -> None:
+        if call.failure is None and hot.failure is not None:
+            call.failure = hot.failure
+            self._failure_chars += failure_chars(hot.failure)
+            self._open.move_to_end(call.key)  # it is not given out itself: it is worked on
+            while self._failure_chars > limits.FAILURE_CHARS and len(self._open) > 1:
+                self._evict()
+        if call.reply_bytes is None or not hot.ending:
+            call.reply_bytes = len(message.body)
+
     def _learn_unasked(self) -> None:
         """Learn that a reply came whose request was not seen: one that is no older than the capture was elsewhere."""
         sight, now_ns = self._sight, self._now_ns
@@ -262,7 +286,7 @@ class Calls:
         if known is not None and leg.is_seen_twice(known):
             self.counts.seen_twice += 1
             return
-        _read_reply(call, message, hot)
+        self._read_reply(call, message, hot)
         if known is None or (hot.ending and call.reply_published_ns is None):
             # Of servers with two replies the last counts, of retries the first.
             call.reply_publish = leg
@@ -272,21 +296,21 @@ class Calls:
             call.reply_returned = is_retry and not self._sight.hears(leg.process)
             call.reply_published_ns = leg.time_ns
             if call.hot is NO_REQUEST or not self._sight.hears_queue(call.hot.reply_q):
-                self._look_again(call, leg.time_ns + limits.REPLY_SEEN_NS)
+                self._appointments.make(call, leg.time_ns + limits.REPLY_SEEN_NS)
 
     def _reply_delivered(self, call: Call, message: Message, hot: HotMessage, leg: Leg) -> None:
         known = call.reply_deliver
         if known is not None and leg.is_seen_twice(known):
             self.counts.seen_twice += 1
             return
-        _read_reply(call, message, hot)
+        self._read_reply(call, message, hot)
         if known is None or (hot.ending and not call.is_answered):
             call.reply_deliver = leg
         if not hot.ending:
             return
         call.is_answered = True
         if call.hot is NO_REQUEST:
-            self._look_again(call, leg.time_ns + limits.REPLY_SEEN_NS)  # its request may come yet
+            self._appointments.make(call, leg.time_ns + limits.REPLY_SEEN_NS)  # its request may come yet
             return
         self._learn_missing(call)
         self._give(call)
@@ -309,39 +333,16 @@ class Calls:
         if isinstance(event.method, BasicAck):
             call.ack_ns = event.time_ns if call.ack_ns is None else call.ack_ns
         elif call.kind != "call":
-            self._look_again(call, event.time_ns + limits.SENT_NS)  # it may come again
+            self._appointments.make(call, event.time_ns + limits.SENT_NS)  # it may come again
 
     # -- time ------------------------------------------------------------------------------------------
-
-    def _advance(self, now_ns: int) -> None:
-        if now_ns < self._now_ns - 1_000_000_000:
-            self.counts.steps_back += 1
-        self._now_ns = now_ns
-        self._first_ns = self._first_ns or now_ns
-        while self._due and self._due[0][0] < now_ns:
-            due_ns, _, call = heappop(self._due)
-            if due_ns == call.due_ns and self._open.get(call.key) is call:
-                self._look(call)
-
-    def _look_again(self, call: Call, due_ns: int | None) -> None:
-        """Look at the request when the capture's clock is past ``due_ns``; an earlier appointment is void."""
-        call.due_ns = due_ns or 0
-        if due_ns is None:
-            return
-        self._serial += 1
-        heappush(self._due, (due_ns, self._serial, call))
-        if len(self._due) > 2 * len(self._open) + limits.VOID_APPOINTMENTS:
-            waiting = [call for call in self._open.values() if call.due_ns]
-            self._due = [(call.due_ns, serial, call) for serial, call in enumerate(waiting)]
-            self._serial = len(waiting)
-            heapify(self._due)
 
     def _look(self, call: Call) -> None:
         now_ns = self._now_ns
         if call.kind != "call":
             last_ns = max((leg.time_ns for leg in call.delivers.values()), default=0) + limits.SETTLED_NS
             if call.delivers and call.acks_missing > 0 and now_ns <= last_ns:
-                self._look_again(call, last_ns)
+                self._appointments.make(call, last_ns)
             else:
                 self._give(call)
             return
@@ -356,7 +357,7 @@ class Calls:
         if now_ns > deadline + self._late_ns:
             self._give(call)
         else:
-            self._look_again(call, deadline if now_ns <= deadline else deadline + self._late_ns)
+            self._appointments.make(call, deadline if now_ns <= deadline else deadline + self._late_ns)
 
     def _learn_missing(self, call: Call) -> None:
         sight = self._sight
@@ -367,14 +368,19 @@ class Calls:
     def _enter(self, kind: str, key: Key) -> Call:
         call = self._open[key] = Call(kind, key, self._now_ns)
         if len(self._open) > limits.OPEN_CALLS:
-            self.counts.evicted += 1
-            self._give(self._open[next(iter(self._open))])
+            self._evict()
         return call
+
+    def _evict(self) -> None:
+        """Give the oldest request out as it is."""
+        self.counts.evicted += 1
+        self._give(self._open[next(iter(self._open))])
 
     def _give(self, call: Call) -> None:
         """Give a request out with its verdict."""
         self._out.append(call.record(*verdict(call, self._sight, self._now_ns)))
         self.counts.calls += 1
+        self._failure_chars -= failure_chars(call.failure)
         del self._open[call.key]
         for leg in (call.publish, *call.delivers.values()):
             if leg is not None:
@@ -395,9 +401,3 @@ def _signature(message: Message, hot: HotMessage) -> _Signature:
 
 def _signature_of(call: Call) -> _Signature | None:
     return None if call.hot is NO_REQUEST else hash((call.kind, call.hot.method, call.request_bytes))
-
-
-def _read_reply(call: Call, message: Message, hot: HotMessage) -> None:
-    call.failure = call.failure or hot.failure
-    if call.reply_bytes is None or not hot.ending:
-        call.reply_bytes = len(message.body)

@@ -14,7 +14,7 @@ import msgspec
 from dissector import limits
 from dissector.amqp import Message
 from dissector.oslo import decode
-from dissector.rpc.hot import compression_of
+from dissector.rpc.lastbodies import compression_of
 
 
 class Beat(msgspec.Struct, frozen=True):

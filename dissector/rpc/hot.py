@@ -1,28 +1,15 @@
 """The hot decode of a message, made once for all who look at it."""
 
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Final
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
 from dissector import limits
 from dissector.amqp import AmqpEvent, Message
 from dissector.oslo import HotMessage, hot
-
-
-def compression_of(message: Message) -> str | None:
-    """Give what kombu's header says that the body is compressed with; None where it says nothing."""
-    headers = message.properties.headers
-    compression = None if headers is UNSET else headers.get("compression")
-    return None if compression is None else str(compression)
-
-
-def expiration_of(message: Message) -> str | None:
-    """Give a message's expiration, milliseconds as text; None where it has none."""
-    expiration = message.properties.expiration
-    return None if expiration is UNSET else expiration
-
+from dissector.rpc.lastbodies import Body, LastBodies
 
 _NAMES: Final = (
     "envelope",
@@ -39,6 +26,7 @@ _NAMES: Final = (
     "priority",
     "message_id",
 )
+_names_of: Final = attrgetter(*_NAMES)
 
 
 def hot_of(event: AmqpEvent, show_secrets: bool = False) -> HotMessage | None:
@@ -49,20 +37,36 @@ def hot_of(event: AmqpEvent, show_secrets: bool = False) -> HotMessage | None:
     """
     if not isinstance(event, Message):
         return None
-    found = hot(
-        event.body,
-        exchange=event.method.exchange,
-        compression=compression_of(event),
-        expiration=expiration_of(event),
-        show_secrets=show_secrets,
-    )
-    if found is None:
-        return None
-    values = [(name, getattr(found, name)) for name in _NAMES]
-    long = {name: _shortened(value) for name, value in values if value is not None and len(value) > limits.NAME_CHARS}
-    return replace(found, **long) if long else found
+    return (_shown if show_secrets else _masked).decode(event)
+
+
+def hot_of_body(body: Body, show_secrets: bool = False) -> HotMessage | None:
+    """Decode what identifies a message, as `hot_of` does, from what `dissector.rpc.lastbodies.body_of` gives of it."""
+    return (_shown if show_secrets else _masked).decode_body(body)
+
+
+def _decoding(show_secrets: bool) -> LastBodies[HotMessage | None]:
+    def decode(body: bytes, exchange: str, compression: str | None, expiration: str | None) -> HotMessage | None:
+        found = hot(body, exchange=exchange, compression=compression, expiration=expiration, show_secrets=show_secrets)
+        return None if found is None else _with_short_names(found)
+
+    return LastBodies(decode, limits.HOT_BODIES_BYTES)
+
+
+_masked: Final = _decoding(show_secrets=False)
+_shown: Final = _decoding(show_secrets=True)
+
+
+def _with_short_names(found: HotMessage) -> HotMessage:
+    names = _names_of(found)
+    if max(map(len, filter(None, names)), default=0) <= limits.NAME_CHARS:
+        return found
+    values = zip(_NAMES, names, strict=True)
+    return replace(found, **{name: _shortened(value) for name, value in values if value is not None})
 
 
 def _shortened(name: str) -> str:
+    if len(name) <= limits.NAME_CHARS:
+        return name
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return f"{name[: limits.NAME_CHARS - 1 - len(digest)]}…{digest}"

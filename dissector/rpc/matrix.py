@@ -38,6 +38,7 @@ class _Cell(msgspec.Struct):
     sent: Traffic = msgspec.field(default_factory=Traffic)
     largest: int = 0
     processes: set[Process] = msgspec.field(default_factory=set)
+    """One more than are told apart says that there were more."""
     second: int = 0
     in_second: int = 0
     peak: int = 0
@@ -46,7 +47,7 @@ class _Cell(msgspec.Struct):
         self.sent.add(size)
         self.largest = max(self.largest, size)
         self.last_ns = max(self.last_ns, time_ns)
-        if len(self.processes) < limits.CALLER_PROCESSES:
+        if len(self.processes) <= limits.CALLER_PROCESSES:
             self.processes.add(process)
         second = time_ns // _SECOND_NS
         self.in_second = self.in_second + 1 if second == self.second else 1
@@ -57,7 +58,7 @@ class _Cell(msgspec.Struct):
         sent = self.sent.record(duration_s)
         return CallerRecord(
             **msgspec.structs.asdict(self.key),
-            processes=len(self.processes),
+            processes=min(len(self.processes), limits.CALLER_PROCESSES),
             messages=sent.messages,
             bytes=sent.bytes,
             messages_per_s=sent.messages_per_s,
@@ -97,7 +98,12 @@ class Matrix:
     @property
     def left_out(self) -> dict[str, int]:
         """How many had to be left out, as there were too many."""
-        return {"callers": self._cells.left_out} if self._cells.left_out else {}
+        most = limits.CALLER_PROCESSES
+        over = {
+            "callers": self._cells.left_out,
+            f"callers' processes beyond {most:,}": sum(len(cell.processes) > most for cell in self._cells),
+        }
+        return {what: number for what, number in over.items() if number}
 
     def _publish(self, message: Message, publish: m.BasicPublish, hot: HotMessage, method: str) -> None:
         process = process_of(message.connection)

@@ -24,13 +24,14 @@ def process_of(connection: AmqpConnection) -> Process:
     return connection.tcp.client.ip, connection.process
 
 
-class _Line:
+class Line:
     """A connection, and which directions of it were seen."""
 
-    __slots__ = ("connection", "hears", "process", "speaks")
+    __slots__ = ("connection", "hears", "name", "process", "speaks")
 
     def __init__(self, connection: AmqpConnection) -> None:
         self.connection = connection
+        self.name = connection.name
         self.process = process_of(connection)
         self.hears = self.speaks = False
 
@@ -48,26 +49,23 @@ class Sight:
         self._reply_queues: OrderedDict[str, Process] = OrderedDict()
         self._client_ips: set[str] = set()
         self._is_at_broker = False
-        self._lines: dict[int, _Line] = {}
+        self._lines: dict[int, Line] = {}
         self._holes = Holes()
 
     # -- both directions ---------------------------------------------------------------------------------
 
-    def process_of(self, connection: AmqpConnection) -> Process:
-        """Do as `process_of`, and remember it: most messages come of a connection that is known."""
-        return self._line(connection).process
-
-    def _line(self, connection: AmqpConnection) -> "_Line":
+    def line(self, connection: AmqpConnection) -> Line:
+        """Find what is known of a connection: most messages come of one that was seen before."""
         line = self._lines.get(connection.tcp.stream)
         if line is None or line.connection is not connection:
             if len(self._lines) >= limits.CONNECTIONS:
                 self._lines.clear()
-            line = self._lines[connection.tcp.stream] = _Line(connection)
+            line = self._lines[connection.tcp.stream] = Line(connection)
         return line
 
     def saw(self, event: Message | Event) -> None:
         """Learn that the capture shows a direction of a process."""
-        line = self._line(event.connection)
+        line = self.line(event.connection)
         if event.from_client:
             if not line.speaks:
                 line.speaks = True
@@ -76,7 +74,7 @@ class Sight:
             line.hears = True
             self._add(self._hears, line)
 
-    def _add(self, known: set[Process], line: "_Line") -> None:
+    def _add(self, known: set[Process], line: Line) -> None:
         if len(known) < limits.CONNECTIONS:
             known.add(line.process)
         if not self._is_at_broker:
@@ -130,9 +128,9 @@ class Sight:
             self._holes.add(event.time_ns - limits.HOLE_NS, event.time_ns, (event.connection.client.ip, None))
         elif event.name == "gap":
             since_ns = event.time_ns - limits.HOLE_NS if event.since_ns is None else event.since_ns
-            self._holes.add(since_ns, event.time_ns, self.process_of(event.connection))
+            self._holes.add(since_ns, event.time_ns, self.line(event.connection).process)
         elif isinstance(event.method, BasicConsume) and event.method.queue.startswith("reply_"):
-            self.consumes(event.method.queue, self.process_of(event.connection))
+            self.consumes(event.method.queue, self.line(event.connection).process)
 
     def may_hide(self, since_ns: int, until_ns: int, processes: Collection[Process] | None = None) -> bool:
         """Tell whether packets of one of these processes, or with None of any, are missing from that time."""

@@ -136,9 +136,10 @@ class _Group:
 class Statistics:
     """Counts requests in groups. Feed it `RpcFields`; add another one to it with `merge`."""
 
-    def __init__(self, by: str = "method") -> None:
-        """Make it for one of `GROUPS`."""
+    def __init__(self, by: str = "method", *, most: int | None = None) -> None:
+        """Make it for one of `GROUPS`; ``most`` are told apart, `limits.STATISTICS_KEYS` unless that is given."""
         self.by = by
+        self._most = limits.STATISTICS_KEYS if most is None else most
         self._groups: dict[str, _Group] = {}
 
     def feed(self, rpc: RpcFields) -> None:
@@ -176,7 +177,7 @@ class Statistics:
     def _group(self, key: str) -> _Group:
         group = self._groups.get(key)
         if group is None:
-            if len(self._groups) >= limits.STATISTICS_KEYS:
+            if len(self._groups) >= self._most:
                 return self._groups.setdefault(OTHER, _Group())
             group = self._groups[key] = _Group()
         return group

@@ -40,9 +40,12 @@ def columns(text: str) -> int:
     )
 
 
-def pad(text: str, width: int) -> str:
-    """Fill escaped text up with spaces to so many columns."""
-    return text + " " * (width - columns(text))
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """Fill escaped text up with spaces to so many columns; with ``right`` it stands at their end."""
+    if text.isascii():
+        return text.rjust(width) if right else text.ljust(width)
+    fill = " " * (width - columns(text))
+    return fill + text if right else text + fill
 
 
 def cut(text: str, width: int) -> str:

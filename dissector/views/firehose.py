@@ -40,6 +40,12 @@ class FirehoseView:
         lines += ("", "")
         return "\n".join(lines).encode()
 
+    describe = feed
+
+    def write(self, described: bytes) -> bytes:
+        """Give it as it is."""
+        return described
+
     def finish(self) -> bytes:
         """Give nothing: no block is held back."""
         return b""

@@ -1,8 +1,9 @@
 """One queue shown: whose it is, who writes to it, and what became of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Final
 
+from dissector import limits
 from dissector.rpc.records import BindingRecord, ConsumerRecord, QueueRecord, TopologyRecord
 from dissector.views.escape import escape
 from dissector.views.times import TimeFormat
@@ -74,15 +75,18 @@ def _queue(record: QueueRecord, when: _When) -> Iterator[tuple[str, str]]:
     else:
         yield "declared", "not seen: its features are unknown"
     yield from (("declared by", process_text(one)) for one in record.declared_by)
+    yield from _more("declared by", record.declared_by)
     if record.refusal is not None:
         yield "refused", f"{record.refused:,} declares: {record.refusal}"
     if record.message_count is not None and record.counted_time is not None:
         count = f"{record.message_count:,} messages ready, {record.consumer_count:,} consumers"
         yield "counted", f"{count} at {when(record.counted_time)}"
     yield from (("reply queue of", process_text(one)) for one in record.callers)
+    yield from _more("reply queue of", record.callers)
     for one in record.publishers:
         name = one.ip if one.name is None else f"{one.name} at {one.ip}"
         yield "published by", f"{name}: {one.messages:,} messages, {one.bytes:,} bytes, last at {when(one.last_time)}"
+    yield from _more("published by", record.publishers)
     out = record.deliver.messages + record.get.messages
     traffic = f"{record.publish.messages:,} published straight to it, {out:,} taken from it"
     if record.redelivered:
@@ -91,3 +95,8 @@ def _queue(record: QueueRecord, when: _When) -> Iterator[tuple[str, str]]:
         traffic += f", {record.returned:,} given back (312)"
     yield "messages", traffic
     yield "last used", "never" if record.last_time is None else when(record.last_time)
+
+
+def _more(what: str, processes: Sized) -> Iterator[tuple[str, str]]:
+    if len(processes) >= limits.TOPOLOGY_PARTIES:
+        yield what, f"(the first {limits.TOPOLOGY_PARTIES} processes; no more are told)"

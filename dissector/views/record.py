@@ -2,9 +2,11 @@
 
 from typing import Final, TypeVar
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
+from dissector import limits
 from dissector.amqp import Event, Message
 from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicPublish, BasicReturn, Properties
 from dissector.amqp.fieldtable import to_json
@@ -22,7 +24,9 @@ from dissector.fields import (
 )
 from dissector.net import Connection, Malformed
 from dissector.oslo import Decoded, decode, mask, mask_text
-from dissector.rpc.hot import compression_of, expiration_of
+from dissector.rpc.lastbodies import LastBodies
+
+_FROM_QUEUE: Final = (BasicDeliver, BasicGetOk)
 
 P = TypeVar("P", Properties, PropertiesFields)
 
@@ -42,10 +46,25 @@ _CHOSEN: Final = (
 """Properties in which a sender may have put anything: all but the numbers."""
 
 
+_shown_properties: dict[tuple[int, bool], tuple[Properties, PropertiesFields]] = {}
+"""By identity, with the properties themselves so that it stays theirs: equal ones are decoded once
+(`dissector.amqp.properties`)."""
+
+
 def properties_of(message: Message, *, show_secrets: bool) -> PropertiesFields:
     """Make the record of a message's properties, its headers masked unless ``show_secrets``."""
-    properties = to_record(message.properties)
-    return properties if show_secrets else without_secrets(properties)
+    properties = message.properties
+    known = _shown_properties.get((id(properties), show_secrets))
+    if known is not None:
+        return known[1]
+    shown = to_record(properties)
+    if not show_secrets:
+        shown = without_secrets(shown)
+    if len(msgspec.msgpack.encode(shown)) <= limits.PROPERTIES_MEMO_BYTES:
+        if len(_shown_properties) >= limits.PROPERTIES_MEMO_ENTRIES:
+            _shown_properties.clear()
+        _shown_properties[id(properties), show_secrets] = properties, shown
+    return shown
 
 
 def without_secrets(properties: P) -> P:
@@ -56,13 +75,20 @@ def without_secrets(properties: P) -> P:
 
 def decode_body(message: Message, *, show_secrets: bool) -> Decoded:
     """Decode a message's body, as its exchange and properties say."""
-    return decode(
-        message.body,
-        exchange=message.method.exchange,
-        compression=compression_of(message),
-        expiration=expiration_of(message),
-        show_secrets=show_secrets,
-    )
+    return (_shown if show_secrets else _masked).decode(message)
+
+
+def _decoding(show_secrets: bool) -> LastBodies[Decoded]:
+    def decode_one(body: bytes, exchange: str, compression: str | None, expiration: str | None) -> Decoded:
+        return decode(
+            body, exchange=exchange, compression=compression, expiration=expiration, show_secrets=show_secrets
+        )
+
+    return LastBodies(decode_one, limits.DECODED_BODIES_BYTES)
+
+
+_masked: Final = _decoding(show_secrets=False)
+_shown: Final = _decoding(show_secrets=True)
 
 
 def reply_text(method: BasicReturn, *, show_secrets: bool) -> str:
@@ -84,8 +110,8 @@ def record(message: Message, *, show_secrets: bool = False) -> MessageRecord:
             routing_key=method.routing_key,
             queue=message.queue,
             consumer_tag=method.consumer_tag if isinstance(method, BasicDeliver) else None,
-            delivery_tag=method.delivery_tag if isinstance(method, BasicDeliver | BasicGetOk) else None,
-            redelivered=method.redelivered if isinstance(method, BasicDeliver | BasicGetOk) else None,
+            delivery_tag=method.delivery_tag if isinstance(method, _FROM_QUEUE) else None,
+            redelivered=method.redelivered if isinstance(method, _FROM_QUEUE) else None,
             mandatory=method.mandatory if isinstance(method, BasicPublish) else None,
             reply_code=method.reply_code if isinstance(method, BasicReturn) else None,
             reply_text=reply_text(method, show_secrets=show_secrets) if isinstance(method, BasicReturn) else None,

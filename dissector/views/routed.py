@@ -60,6 +60,8 @@ class RoutedQueues:
     """
 
     def __init__(self) -> None:
+        self.hurried = 0
+        """Publishes that were not waited with until all their deliveries had time to come, as too many were held."""
         self._held: deque[_Held] = deque()
         self._publishes: dict[Key, _Publishes] = {}
         self._bytes = 0
@@ -96,6 +98,7 @@ class RoutedQueues:
             or len(self._held) > ROUTED_QUEUES_MESSAGES
             or self._bytes > ROUTED_QUEUES_BYTES
         ):
+            self.hurried += self._held[0].until_ns > self._now_ns and bool(self._held[0].line.before)
             lines.append(self._release())
         return lines
 

@@ -111,10 +111,20 @@ class TableView:
 
     def feed(self, event: AmqpEvent) -> bytes:
         """Give an event's line, the first time with the header before it."""
+        return self.write(self.describe(event))
+
+    def describe(self, event: AmqpEvent) -> bytes:
+        """Give an event's line; nothing where it has none."""
         if not self._events and not isinstance(event, Message):
             return b""
+        return self._table.row(lookup_of(event, show_secrets=self._show_secrets))
+
+    def write(self, line: bytes) -> bytes:
+        """Give a line, the first with the header before it."""
+        if not line:
+            return b""
         head, self._head = self._head, b""
-        return head + self._table.row(lookup_of(event, show_secrets=self._show_secrets))
+        return head + line
 
     def finish(self) -> bytes:
         """Give the header, where no line came after which it would stand."""

@@ -30,6 +30,11 @@ _ENDS_WIDTH_MAX: Final = 66
 _ENDS_WIDTH_ON_TERMINAL: Final = 52
 _ID: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{8})(?:[0-9a-f]{24}|(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])")
 
+Described = tuple[int, int, str, str, str | None]
+"""What is in a line: packet, time, ends, info, colour. How wide its columns are, and whether its time is that since the
+line before, depends on other lines.
+"""
+
 
 class TextView:
     """Writes a line for each message and for what is malformed; with ``events`` for everything else, too.
@@ -62,6 +67,10 @@ class TextView:
 
     def feed(self, event: AmqpEvent) -> bytes:
         """Give an event's line."""
+        return self.write(self.describe(event))
+
+    def describe(self, event: AmqpEvent) -> Described | None:
+        """Give what is in an event's line; None where it has none."""
         if isinstance(event, Message):
             info, color = self._message(event)
             client, place = _client(event.connection), _place(event)
@@ -75,23 +84,29 @@ class TextView:
             channel = "" if event.method is None else f"channel {event.channel} "
             info = f"{channel}{event.name} {self._event(event)}"
             return self._line(event, _peers(event.connection, event.from_client), info, color)
-        return b""
+        return None
+
+    def write(self, described: Described | None) -> bytes:
+        """Give the line of what was described."""
+        if described is None:
+            return b""
+        number, time_ns, way, info, color = described
+        most = _ENDS_WIDTH_MAX if self._width is None else _ENDS_WIDTH_ON_TERMINAL
+        self._ends_width = max(self._ends_width, min(columns(way), most))
+        line = f"{number:>6} {self._time(time_ns):>11} {pad(way, self._ends_width)} {info}".rstrip()
+        if self._width is not None:
+            line = cut(line, self._width)
+        return ((click.style(line, fg=color) if self._color and color else line) + "\n").encode()
 
     def finish(self) -> bytes:
         """Give nothing: no line is held back."""
         return b""
 
-    def _line(self, event: AmqpEvent, ends: tuple[str, str], info: str, color: str | None) -> bytes:
+    def _line(self, event: AmqpEvent, ends: tuple[str, str], info: str, color: str | None) -> Described:
         way = f"{ends[0]} → {ends[1]}"
         if self._width is not None:
             way, info = shorten(way), shorten(info)
-        way = escape(way)
-        most = _ENDS_WIDTH_MAX if self._width is None else _ENDS_WIDTH_ON_TERMINAL
-        self._ends_width = max(self._ends_width, min(columns(way), most))
-        line = f"{event.number:>6} {self._time(event.time_ns):>11} {pad(way, self._ends_width)} {escape(info)}".rstrip()
-        if self._width is not None:
-            line = cut(line, self._width)
-        return ((click.style(line, fg=color) if self._color and color else line) + "\n").encode()
+        return event.number, event.time_ns, escape(way), escape(info), color
 
     # -- what a message says ---------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from dissector.amqp import AmqpEvent, Message
 from dissector.amqp._methods import Properties
 from dissector.fields import BodyFields
 from dissector.oslo import mask_json, plain
-from dissector.rpc.hot import compression_of
+from dissector.rpc.lastbodies import compression_of
 from dissector.views.record import decode_body, without_secrets
 
 TRACE_EXCHANGE: Final = "amq.rabbitmq.trace"

@@ -78,6 +78,11 @@ class TraceView:
         """Whether records are held back."""
         return self._routed.is_waiting
 
+    @property
+    def hurried(self) -> int:
+        """Publishes that may have gone to more queues than it says, as too many waited for their deliveries."""
+        return self._routed.hurried
+
     def finish(self) -> bytes:
         """Give the records that were held back."""
         return self._write(self._routed.finish())

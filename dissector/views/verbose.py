@@ -8,7 +8,7 @@ import msgspec
 from dissector.amqp import AmqpEvent, Message
 from dissector.views.escape import escape
 from dissector.views.record import record
-from dissector.views.text import TextView
+from dissector.views.text import Described, TextView
 from dissector.views.times import time_format
 
 _INDENT: Final = "    "
@@ -25,9 +25,17 @@ class VerboseView:
 
     def feed(self, event: AmqpEvent) -> bytes:
         """Give an event's line, and a message's fields."""
-        head = self._line.feed(event)
+        return self.write(self.describe(event))
+
+    def write(self, described: tuple[Described | None, bytes]) -> bytes:
+        """Give what was described."""
+        return self._line.write(described[0]) + described[1]
+
+    def describe(self, event: AmqpEvent) -> tuple[Described | None, bytes]:
+        """Give what is in an event's line, and the lines of a message's fields."""
+        head = self._line.describe(event)
         if not isinstance(event, Message):
-            return head
+            return head, b""
         fields = msgspec.to_builtins(record(event, show_secrets=self._show_secrets), builtin_types=(bytes,))
         fields["frame"]["time"] = self._date(event.time_ns) + " UTC"
         lines = [
@@ -36,7 +44,7 @@ class VerboseView:
             if fields.get(section)
             for line in (section, *_lines(fields[section], 1))
         ]
-        return head + ("".join(line + "\n" for line in lines) + "\n").encode()
+        return head, ("".join(line + "\n" for line in lines) + "\n").encode()
 
     def finish(self) -> bytes:
         """Give nothing: no message is held back."""

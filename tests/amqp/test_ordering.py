@@ -11,7 +11,7 @@ from dissector import limits
 from dissector.amqp import AmqpCounts, Event, Message
 from dissector.amqp.connection import ConnectionState
 from dissector.amqp.events import AmqpConnection
-from dissector.amqp.ordering import Entry, InOrder
+from dissector.amqp.ordering import InOrder, place
 from dissector.capture import open_capture
 from dissector.capture.pcapng_writer import PcapngWriter
 from dissector.reading import Reading
@@ -23,11 +23,11 @@ SERIALS = itertools.count()
 
 def entry(number, time_ns=0, *, stream=0, from_client=True):
     event = Event(STATE.connection, from_client, number, time_ns, 0, "heartbeat")
-    return Entry(number, stream, not from_client, next(SERIALS), event, STATE)
+    return number, place(stream, from_client=from_client) + next(SERIALS), event, STATE
 
 
 def numbers(entries):
-    return [entry.number for entry in entries]
+    return [number for number, *_ in entries]
 
 
 def test_nothing_waits_where_nothing_is_held():
@@ -68,7 +68,7 @@ def test_bodies_that_wait_are_bounded(monkeypatch):
     monkeypatch.setattr(limits, "ORDERED_BYTES", 10)
     (message,) = Wire().client(*publish(1, bytes(6)))
     in_order = InOrder()
-    entries = [Entry(number, 0, False, number, message, STATE) for number in (5, 6, 7)]
+    entries = [(number, number, message, STATE) for number in (5, 6, 7)]
     assert numbers(in_order.feed(entries, 1)) == [5, 6]
 
 

@@ -417,9 +417,10 @@ def test_first_segments_wait_for_so_many_packets(cut):
 
 
 def test_first_segments_wait_for_so_long_where_someone_waits(cut):
-    packets = [c(5, b"ef"), Packet(idle(1)[0], SECOND), Packet(idle(1)[0], 2 * SECOND - 1)]
-    assert one(LIVE(cut([*packets, Packet(c(3, b"cd"), 2 * SECOND)]))) == [b"cdef"]
-    late = [*packets, Packet(idle(1)[0], 2 * SECOND), Packet(c(3, b"cd"), 2 * SECOND)]
+    due = limits.BEGIN_LIVE_NS
+    packets = [c(5, b"ef"), Packet(idle(1)[0], due - 1)]
+    assert one(LIVE(cut([*packets, Packet(c(3, b"cd"), due)]))) == [b"cdef"]
+    late = [*packets, Packet(idle(1)[0], due), Packet(c(3, b"cd"), due)]
     assert one(LIVE(cut(late))) == [b"ef"]
     assert one(events_of(cut(late))) == [b"cdef"]
 

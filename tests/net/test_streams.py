@@ -335,3 +335,77 @@ def test_unwatched_connections_only_count(cut):
     events = events_of(cut(packets))
     assert {stream for stream, _ in connections(events)} == {1, 4}
     assert one(events, stream=1) == [b"y"]
+
+
+def test_half_open_connections_cost_little(monkeypatch):
+    """Of SYNs, repeated and answered, no direction is made; what follows is read as ever."""
+    made = []
+
+    class Counted(flows.HalfStream):
+        __slots__ = ()
+
+        def __init__(self, *of):
+            made.append(of)
+            super().__init__(*of)
+
+    monkeypatch.setattr(flows, "HalfStream", Counted)
+    streams = Streams()
+    syn, answer = segment(True, 9, flags=SYN), segment(False, 99, flags=SYN | ACK, ack=10)
+    other = segment(True, 7, flags=SYN, client=("10.0.0.9", 1))
+    for packets in ([syn], [syn, answer], [answer, other], [syn]):
+        assert list(streams.feed(batch(packets))) == []
+    assert made == []
+    data = [segment(True, 10, b"ab"), segment(False, 100, b"c", ack=12)]
+    found = list(streams.feed(batch(data, 10)))
+    assert {(event.from_client, event.data, event.at_start) for event in found} == {
+        (True, b"ab", True),
+        (False, b"c", True),
+    }
+    assert len(made) == 2
+    ends = list(streams.finish())
+    assert [(end.connection.stream, end.from_client, end.reason) for end in ends if end.connection.stream] == [
+        (1, is_client, "capture_end") for is_client in (False, True)
+    ]
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    "third",
+    [
+        segment(True, 10, b"ab"),
+        segment(True, 12, b"ab", ack=100),
+        segment(False, 500, flags=SYN | ACK, ack=77),
+        segment(True, 9, flags=SYN | FIN),
+        segment(True, 9, b"ab", flags=SYN),
+        segment(False, 0, flags=RST | ACK, ack=10),
+        segment(True, 900, flags=SYN),
+        segment(True, 10, ack=100, flags=FIN | ACK),
+    ],
+)
+def test_what_follows_a_half_open_connection_does_not_depend_on_batches(third):
+    packets = [
+        segment(True, 9, flags=SYN),
+        segment(False, 99, flags=SYN | ACK, ack=10),
+        third,
+        segment(True, 10, b"abc"),
+    ]
+    results = []
+    for cuts in ([4], [1, 3], [2, 2], [1, 1, 1, 1]):
+        streams, at, events = Streams(), 0, []
+        for size in cuts:
+            events += streams.feed(batch(packets[at : at + size], at + 1))
+            at += size
+        results.append(told([*events, *streams.finish()]))
+    assert all(result == results[0] for result in results)
+
+
+def told(events):
+    """Each direction's events, its bytes joined."""
+    found = {}
+    for event in events:
+        mine = found.setdefault((event.connection, event.from_client), [b"", []])
+        if isinstance(event, StreamData):
+            mine[0] += event.data
+        else:
+            mine[1].append(event)
+    return found

@@ -3,7 +3,7 @@
 import json
 
 from dissector.oslo import plain
-from dissector.rpc.hot import compression_of
+from dissector.rpc.lastbodies import compression_of
 from dissector.views.record import record
 
 from ..wiring import messages

@@ -254,7 +254,7 @@ def test_tables_are_bounded(monkeypatch):
         ("method0", 1, 1),
         ("method1", 1, 1),
     ]
-    assert matrix.left_out == {"callers": 5}
+    assert matrix.left_out == {"callers": 5, "callers' processes beyond 3": 1}
 
 
 # -- the matrix ----------------------------------------------------------------------------------------------------

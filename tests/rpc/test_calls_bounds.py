@@ -1,5 +1,6 @@
 """Bounds, and anything that may happen."""
 
+import json
 import tracemalloc
 
 import pytest
@@ -47,8 +48,24 @@ def test_tables_stay_within_their_limits(monkeypatch):
         found += calls.feed(event, hot_of(event))
         assert len(calls._open) <= 20
         assert max(len(calls._closed), len(calls._unsettled), len(calls._sight._reply_queues)) <= 7
-        assert len(calls._due) <= 2 * 20 + 8
+        assert len(calls._appointments._due) <= 2 * 20 + 8
     assert len(found) + len(list(calls.finish())) == 100
+
+
+def test_failures_of_open_calls_stay_within_their_limit(monkeypatch):
+    monkeypatch.setattr(limits, "FAILURE_CHARS", 1000)
+    story = Story()
+    for number in range(9):
+        rpc = Rpc(story, str(number))
+        rpc.publish(number / 1000)
+        failure = json.dumps({"class": "E", "module": "m", "message": "x" * 300, "tb": ["y" * 100]})
+        rpc.reply_publish(number / 1000, rpc.reply(result=None, failure=failure))
+    calls = Calls()
+    found = [call for event in story.events for call in calls.feed(event, hot_of(event))]
+    assert [call.rpc.unique_id for call in found] == [f"unique-{number}" for number in range(7)]
+    assert calls.counts.evicted == 7
+    assert len(list(calls.finish())) == 2
+    assert calls._failure_chars == 0
 
 
 def test_a_hundred_thousand_open_calls_stay_within_the_stated_limit():

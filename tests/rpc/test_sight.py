@@ -18,7 +18,7 @@ def test_a_process_is_its_address_and_its_program_and_pid():
     assert process_of(story.connection(None, "10.0.0.1")) == ("10.0.0.1", None)
     sight = Sight()
     connection = story.connection("nova-api:7", "10.0.0.1")
-    assert sight.process_of(connection) is sight.process_of(connection)
+    assert sight.line(connection) is sight.line(connection)
 
 
 def test_directions_are_learned_apart():
