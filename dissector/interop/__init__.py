@@ -1,0 +1,1 @@
+"""What brings the decode into other programs: the plugin for Wireshark."""

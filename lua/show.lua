@@ -1,0 +1,345 @@
+-- The tree of a message.
+
+local tables = need("tables")
+local calls = need("call")
+local fields = need("fields")
+local json = need("json")
+local masking = need("masking")
+local masktext = need("masktext")
+local oslo = need("oslo")
+local summary = need("summary")
+
+local M = {}
+
+local NULL = json.NULL
+local find, format, gsub = string.find, string.format, string.gsub
+local MEMBERS = tables.limits.PLUGIN_MEMBERS
+
+-- Text as Wireshark's strings can hold it: they end at a NUL.
+local function printable(text)
+  if find(text, "%z") then
+    text = gsub(text, "%z", "␀")
+  end
+  return text
+end
+
+local function uint64(number)
+  return UInt64.new(number % 4294967296, math.floor(number / 4294967296))
+end
+
+local CONVERT = {
+  string = printable,
+  address = printable,
+  json = printable,
+  integer = uint64,
+}
+
+-- Adds a field below `parent`, unless the value is nil; gives its item.
+local function put(parent, name, value, range)
+  if value == nil then
+    return nil
+  end
+  local row = fields.by_name[name]
+  if find(name, "^rpc%.frames%.") or find(name, "_in$") then
+    return parent:add(row.field, range, value)
+  end
+  local convert = CONVERT[row.kind]
+  if convert then
+    value = convert(value)
+  end
+  return parent:add(row.field, range, value)
+end
+
+local function scalar(value)
+  if type(value) == "string" then
+    return value
+  elseif value == NULL then
+    return "null"
+  elseif type(value) == "table" then
+    return value.num or (value.n and "[]" or "{}")
+  elseif type(value) == "number" then
+    return format("%d", value)
+  end
+  return tostring(value)
+end
+
+local function is_container(value)
+  return type(value) == "table" and ((value.n or 0) > 0 or (value.keys and #value.keys > 0)) and true or false
+end
+
+-- Adds the members of an object or array, to a bounded number. `view` has the octets that they are in, and their places.
+local function put_members(parent, value, path, view)
+  local spans = view.spans[value] or {}
+  local function one(key, name, member)
+    if view.left <= 0 then
+      return false
+    end
+    view.left = view.left - 1
+    if view.left == 0 then
+      parent:add(view.whole, "… there is more than is shown")
+      return false
+    end
+    local span = spans[key]
+    local range = span and view.range(span[1], span[2]) or view.whole
+    local here = path .. "." .. name
+    if is_container(member) then
+      local item = parent:add(range, printable(name))
+      put_members(item, member, here, view)
+    else
+      local text = scalar(member)
+      local item = put(parent, "oslo.member", here .. "=" .. text, range)
+      item:set_text(printable(name .. ": " .. text))
+    end
+    return true
+  end
+  if value.n then
+    for index = 1, value.n do
+      if not one(index, format("%d", index - 1), value[index]) then
+        return
+      end
+    end
+  else
+    for _, key in ipairs(value.keys) do
+      if not one(key, key, value.vals[key]) then
+        return
+      end
+    end
+  end
+end
+
+local function put_failure(parent, prefix, failure, range)
+  if not failure then
+    return
+  end
+  local item = parent:add(range, "Failure: " .. printable((failure.class or "exception") .. ": " .. (failure.message or "")))
+  for _, name in ipairs({ "class", "module", "message", "traceback" }) do
+    local field = put(item, prefix .. "." .. name, failure[name], range)
+    if name == "traceback" and failure.traceback then
+      field:set_text("Traceback")
+      for line in string.gmatch(failure.traceback, "[^\n]+") do
+        field:add(range, printable(line))
+      end
+    end
+  end
+end
+
+local OSLO = {
+  "kind", "envelope", "method", "namespace", "version", "args", "context", "msg_id", "reply_q", "unique_id", "request_id",
+  "timeout_s", "result", "ending", "event_type", "publisher_id", "priority", "payload", "message_id",
+}
+local IN_JSON = { args = "args", result = "result", payload = "payload", context = "context" }
+
+-- What is shown of the decoded JSON: the text, and where each part of it is.
+local function view_of(context, parts)
+  local view = { left = MEMBERS, spans = {}, whole = context.range }
+  if not context.is_visible then
+    view.range = function() return context.range end
+    return view
+  end
+  local shown = { keys = {}, vals = {} }
+  for _, name in ipairs(OSLO) do
+    if IN_JSON[name] and type(parts[name]) == "table" and parts[name] ~= NULL then
+      shown.keys[#shown.keys + 1] = name
+      shown.vals[name] = parts[name]
+    end
+  end
+  if #shown.keys == 0 then
+    view.range = function() return context.range end
+    return view
+  end
+  local text = json.encode(shown, view.spans)
+  local source = context.keeps_secrets and "oslo.message, decoded" or "oslo.message, decoded, secrets masked"
+  local tvb = ByteArray.new(text, true):tvb(source)
+  view.whole = tvb:range()
+  view.top = view.spans[shown]
+  view.range = function(begin, stop)
+    return tvb:range(begin, stop - begin)
+  end
+  return view
+end
+
+local function put_oslo(tree, message, context)
+  local record = oslo.record(message.decoded, context.keeps_secrets)
+  local view = view_of(context, record)
+  for _, name in ipairs(OSLO) do
+    local value = record[name]
+    if IN_JSON[name] and value ~= nil then
+      if value ~= NULL then
+        local text = json.encode(value)
+        local span = view.top and view.top[name]
+        local range = span and view.range(span[1], span[2]) or context.range
+        local item = put(tree, "oslo." .. name, text, range)
+        if type(value) == "table" and not value.num then
+          item:set_text(name .. (value.n and format(" [%d]", value.n) or format(" {%d}", #value.keys)))
+          put_members(item, value, name, view)
+        end
+      end
+    else
+      put(tree, "oslo." .. name, value, context.range)
+    end
+  end
+  put_failure(tree, "oslo.failure", record.failure, context.range)
+end
+
+local function put_body(tree, message, context)
+  local decoded = message.decoded
+  local range = context.range
+  if decoded.json ~= nil then
+    local shown = context.keeps_secrets and decoded.json or masking.mask(decoded.json)
+    put(tree, "body.json", json.encode(shown), range)
+  elseif decoded.text then
+    local text = (context.keeps_secrets or decoded.is_hidden) and decoded.text or masktext.mask_text(decoded.text)
+    if need("utf8text").is_utf8(text) then
+      put(tree, "body.text", text, range)
+    else
+      tree:add(range, "Octets that are no text")
+    end
+  end
+  put(tree, "body.reason", decoded.reason, range)
+end
+
+local PROPERTIES = "amqp.properties."
+
+local function put_amqp(tree, message, context)
+  local keep, range, method, info = context.keeps_secrets, context.range, message.method, message.info
+  local mask = keep and function(value) return value end or masking.mask
+  local values = {
+    leg = message.leg, exchange = method.exchange, routing_key = method.routing_key, queue = message.queue,
+    consumer_tag = method.consumer_tag, delivery_tag = method.delivery_tag, redelivered = method.redelivered,
+    mandatory = method.mandatory, reply_code = method.reply_code, reply_text = method.reply_text and mask(method.reply_text),
+    vhost = info.vhost, user = info.user, connection_name = info.name, node = info.node, body_size = message.body_size,
+  }
+  local item = tree:add(range, "AMQP " .. method.name)
+  for _, row in ipairs(tables.fields) do
+    local name = string.match(row.name, "^amqp%.([%w_]+)$")
+    if name and values[name] ~= nil then
+      put(item, row.name, values[name], range)
+    end
+  end
+  for _, property in ipairs(tables.properties) do
+    local value = message.properties[property.name]
+    if property.kind == "timestamp" and value then
+      value = tonumber(value)
+    elseif property.kind == "table" and value then
+      value = json.encode(mask(value))
+    elseif type(value) == "string" then
+      value = mask(value)
+    end
+    put(item, PROPERTIES .. property.name, value, range)
+  end
+end
+
+local TIMES = {
+  publish_time = "publish", deliver_time = "deliver", reply_publish_time = "reply_publish", reply_deliver_time = "reply_deliver",
+}
+
+local function put_call(tree, message, context)
+  local call, range, session = message.call, context.range, context.session
+  local item = tree:add(range, "RPC " .. call.kind)
+  local deliver = call.delivers[1]
+  local legs = { publish = call.publish, deliver = deliver, reply_publish = call.reply_publish, reply_deliver = call.reply_deliver }
+  local status, cause = call.status, call.cause
+  if context.is_revisited then
+    status, cause = session.calls:verdict(call)
+  end
+  local client_ip, client_name = calls.client(call)
+  local mask = context.keeps_secrets and function(text) return text end or function(text) return text and masktext.mask_text(text) end
+  local values = {
+    kind = call.kind, method = mask(call.kind == "notification" and call.event_type or call.method),
+    namespace = mask(call.namespace), version = call.version, exchange = call.exchange, topic = call.topic,
+    server = call.server, msg_id = call.msg_id or call.request_msg_id, unique_id = call.unique_id,
+    request_id = call.request_id, reply_q = call.reply_q, status = status, cause = cause,
+    confirm_time = call.confirm_ns and session:epoch(call.confirm_ns), ack_time = call.ack_ns and session:epoch(call.ack_ns),
+    queue_wait_s = calls.between(call.publish, deliver), service_s = calls.between(deliver, call.reply_publish),
+    return_s = calls.between(call.reply_publish, call.reply_deliver), latency_s = calls.between(call.publish, call.reply_deliver),
+    timeout_s = call.timeout_s, heartbeats = math.max(call.heartbeats_published, call.heartbeats_delivered),
+    redelivered = call.redelivered, duplicates = call.duplicates, request_bytes = call.request_bytes,
+    reply_bytes = call.reply_bytes, ["client.ip"] = client_ip, ["client.name"] = client_name,
+  }
+  for name, leg in pairs(TIMES) do
+    values[name] = legs[leg] and session:epoch(legs[leg].time_ns)
+  end
+  for name, leg in pairs(legs) do
+    values["frames." .. name] = leg.number
+  end
+  for _, row in ipairs(tables.fields) do
+    local name = string.match(row.name, "^rpc%.(.*)$")
+    if name and values[name] ~= nil then
+      put(item, row.name, values[name], range)
+    end
+  end
+  for _, server in ipairs(calls.servers(call)) do
+    put(item, "rpc.servers.ip", server.ip, range)
+    put(item, "rpc.servers.name", server.name, range)
+    put(item, "rpc.servers.queue", server.queue, range)
+  end
+  local failure = call.failure
+  put_failure(item, "rpc.failure", failure and (context.keeps_secrets and failure or oslo.masked_failure(failure)), range)
+  local request, response = call.publish or deliver, call.reply_deliver or call.reply_publish
+  if request and request.number ~= context.number then
+    put(item, "rpc.request_in", request.number, range):set_generated()
+  end
+  if response and response.number ~= context.number then
+    put(item, "rpc.response_in", response.number, range):set_generated()
+  end
+  return status, cause
+end
+
+local function put_experts(tree, message, status, cause)
+  local hot, experts = message.hot, fields.experts
+  if hot.reason then
+    tree:add_proto_expert_info(experts.undecodable, "The body cannot be decoded: " .. hot.reason)
+  end
+  if hot.failure or status == "failed" then
+    tree:add_proto_expert_info(experts.failed)
+  end
+  if cause == "late_reply" then
+    tree:add_proto_expert_info(experts.late)
+  elseif cause == "no_reply" then
+    tree:add_proto_expert_info(experts.unanswered)
+  end
+  if message.leg == "return" or cause == "reply_unroutable" then
+    local is_reply = hot.kind == "reply" or cause == "reply_unroutable"
+    tree:add_proto_expert_info(is_reply and experts.unroutable or experts.returned)
+  end
+  if message.method.redelivered then
+    tree:add_proto_expert_info(experts.redelivered)
+  end
+  if message.is_repeated then
+    tree:add_proto_expert_info(experts.repeated)
+  end
+end
+
+-- Tells below an item what the expert says of a message, and nothing else.
+function M.brief(item, message, session, is_revisited)
+  local status, cause
+  if message.call then
+    status, cause = message.call.status, message.call.cause
+    if is_revisited then
+      status, cause = session.calls:verdict(message.call)
+    end
+  end
+  put_experts(item, message, status, cause)
+end
+
+-- Adds the tree of a message. `context` has the `proto`, the `session`, the packet's `number`, the `range` of its octets, and
+-- says whether the tree `is_visible`, the packet `is_revisited`, and secrets are kept.
+function M.message(tree, message, context)
+  local head = context.proto.description .. ": " .. summary.of(message)
+  local item = tree:add(context.proto, context.range, printable(head))
+  if not message.decoded then
+    item:add(context.range, "The body is no longer kept")
+  elseif message.decoded.kind then
+    put_oslo(item, message, context)
+  else
+    put_body(item, message, context)
+  end
+  put_amqp(item, message, context)
+  local status, cause
+  if message.call then
+    status, cause = put_call(item, message, context)
+  end
+  put_experts(item, message, status, cause)
+end
+
+return M
