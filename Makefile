@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 60
+ROUNDS ?= 5
 BIN := $(VENV)/bin
-APT := tshark tcpdump rabbitmq-server iproute2 ethtool
+APT := tshark lua5.2 lua5.4 tcpdump rabbitmq-server iproute2 ethtool valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick robustness fuzz check fix coverage pcaps generate generate-check screenshot clean apt
+.PHONY: help demo test test-quick robustness fuzz bench live-bench growth instructions check fix coverage pcaps generate generate-check lua lua-check screenshot clean apt
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,7 +20,7 @@ test: $(VENV)/.test apt check ## Check the code and run all tests, installing wh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 test-quick: $(VENV)/.test ## Run the tests that need nothing but Python.
-	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns"
+	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns and not valgrind"
 
 robustness: $(VENV)/.test apt ## Damage captures in every way and tell what comes back, beside stock tshark.
 	$(BIN)/python -m tests.robustness
@@ -27,13 +28,26 @@ robustness: $(VENV)/.test apt ## Damage captures in every way and tell what come
 fuzz: $(VENV)/.test ## Feed it made-up bytes, guided by coverage, for SECONDS a target (60); TARGET names one.
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
 
-check: $(VENV)/.test generate-check ## Lint, types, layers and generated files, changing nothing.
+bench: $(VENV)/.test apt ## Measure it beside tshark, pyshark and scapy, ROUNDS times (5); LARGE=--large takes 1 GB too.
+	$(BIN)/python -m tests.bench --rounds $(ROUNDS) $(LARGE)
+
+live-bench: $(VENV)/.test apt ## Measure what a live capture keeps up with, and what it costs the broker beside the firehose.
+	@sh tests/apt.sh tcpreplay
+	$(BIN)/python -m tests.live.bench --rounds $(ROUNDS)
+
+growth: $(VENV)/.test ## Measure it as captures grow, up to 10 GB, to many connections, large packets and bodies.
+	$(BIN)/python -m tests.bench.growth
+
+instructions: $(VENV)/.test apt ## Count the instructions that each room takes, for the tests to compare with.
+	$(BIN)/python -m tests.bench.instructions --write
+
+check: $(VENV)/.test generate-check lua-check ## Lint, types, layers and generated files, changing nothing.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: $(VENV)/.test generate ## What `check` complains about, as far as tools can mend it.
+fix: $(VENV)/.test generate lua ## What `check` complains about, as far as tools can mend it.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -45,6 +59,12 @@ generate-check: $(VENV)/.test
 	$(BIN)/python -m dissector.amqp.generate --check
 	$(BIN)/python -m dissector.views.fieldsdoc --check
 
+lua: $(VENV)/.test ## Bundle the plugin for Wireshark, lua/osloshark.lua.
+	$(BIN)/python -m dissector.interop.lua
+
+lua-check: $(VENV)/.test
+	$(BIN)/python -m dissector.interop.lua --check
+
 pcaps: $(VENV)/.test apt ## Make the shipped captures and their truth anew (as root: network namespaces, a broker).
 	$(BIN)/python -m tests.lab pcaps
 
@@ -55,7 +75,7 @@ apt:
 	@sh tests/apt.sh $(APT)
 
 clean: ## Remove what was installed and built.
-	rm -rf $(VENV) build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

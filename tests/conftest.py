@@ -20,6 +20,7 @@ def _without(*programs: str) -> list[str]:
 MISSING = {
     "tshark": lambda: _without("tshark", "editcap", "mergecap", "text2pcap"),
     "broker": missing,
+    "valgrind": lambda: _without("valgrind"),
     "netns": lambda: _without("tcpdump", "ip") + ([] if os.geteuid() == 0 else ["root"]),
 }
 

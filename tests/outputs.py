@@ -14,7 +14,11 @@ from dissector.cli.main import group, main
 from dissector.fields import FIELDS
 
 FORMAT = "-T"
-NOT_RUN: dict[str, str] = {}
+NOT_RUN = {
+    "live": "it takes an interface, and shows there what read shows",
+    "lua": "it takes no capture",
+    "tui": "it is a screen; its own tests look at it",
+}
 """Commands that cannot be run on a capture, and why."""
 
 _MESSAGES = [name for name in FIELDS if not name.startswith("rpc.")]
@@ -41,8 +45,10 @@ class Sample(NamedTuple):
             "ports": ["5672"],
             "output": [str(self.folder / "output")],
             "saved": [],  # packets as captured: of its own test
+            **dict.fromkeys(("names", "known", "duration_s", "user", "more"), []),  # of an interface
             "status": ["failed", "ok,sent,pending,undelivered,timed_out"],
             "slower": ["0"],
+            "jobs": ["2"],
             "sections": ["connections", "queues,bindings"],
             "queue": [self.queue, "no-such"],
             "fields": [],

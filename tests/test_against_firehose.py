@@ -22,7 +22,12 @@ def decoded(recording: Recording) -> Counter:
     done = osloshark("read", "-T", "trace-json", "--show-secrets", recording.pcap)
     assert done.returncode == 0, done.stderr
     assert b"; complete" in done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return counted(done.stdout)
+
+
+def counted(shown: bytes) -> Counter:
+    """The same, of what ``-T trace-json --show-secrets`` has shown."""
+    rows = [json.loads(line) for line in shown.splitlines()]
     return Counter(
         (
             "publish" if row["type"] == "published" else "deliver",

@@ -9,7 +9,7 @@ from dissector import read
 from dissector.amqp import Message
 from dissector.oslo import decode
 from dissector.reading import Reading
-from dissector.rpc.hot import compression_of
+from dissector.rpc.lastbodies import compression_of
 from dissector.views.jsonl import JsonlView
 
 from . import canary, outputs
@@ -135,7 +135,7 @@ def test_a_crash_tells_where_and_not_what(capture, debug, monkeypatch):
         except ValueError as error:
             raise RuntimeError(f"could not show {secret!r}") from error
 
-    monkeypatch.setattr(JsonlView, "feed", fail)
+    monkeypatch.setattr(JsonlView, "describe", fail)
     monkeypatch.setenv("OSLOSHARK_DEBUG", debug)
     done = outputs.run(["read", "-T", "jsonl", "-Y", "oslo.failure", str(path)])
     lines = done.errors.decode().splitlines()

@@ -7,10 +7,12 @@ import click
 
 from dissector.amqp import AmqpEvent
 from dissector.cli.filtering import EventFilter, filter_option
+from dissector.cli.interface import open_output
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.telling import tell
+from dissector.parallel import EVENTS
 from dissector.rpc.agents import Agents
 from dissector.rpc.hot import hot_of
 from dissector.rpc.matrix import Matrix
@@ -77,7 +79,7 @@ def command(
     reading = open_reading(files, ports)
     time = time_format(times, lambda: reading.first_time_ns)
     has_agents, has_matrix = not only_matrix, not only_agents and (format_ != "csv" or only_matrix)
-    with Output(output, files) as out:
+    with open_output(output, files, reading, grows=False) as out:
         columns = None if wide or not out.is_terminal else shutil.get_terminal_size().columns
         style = GridStyle(columns, is_colored(color, out))
 
@@ -92,7 +94,7 @@ def command(
             return first + (matrix_table(called, style) if has_matrix else b"")
 
         sink = _Seen(chosen, out, write)
-        status = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+        status = run(reading, sink, EVENTS, quiet=quiet, progress=not out.is_terminal)
     if not quiet:
         for what, number in {**sink.agents.left_out, **sink.matrix.left_out}.items():
             tell(f"{number:,} {what} are left out: there were too many")
@@ -108,9 +110,9 @@ class _Seen:
         self._output = output
         self._write = write
 
-    def show(self, events: list[AmqpEvent]) -> None:
+    def show(self, results: list[AmqpEvent]) -> None:
         """Take the next events."""
-        for event in events:
+        for event in results:
             if self._chosen(event):
                 hot = hot_of(event)
                 self.agents.feed(event, hot)

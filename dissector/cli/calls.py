@@ -6,12 +6,21 @@ from typing import Final
 import click
 
 from dissector import limits
-from dissector.amqp import AmqpEvent
 from dissector.cli.counts import tell_counts
 from dissector.cli.filtering import CallFilter, filter_option
-from dissector.cli.following import Following
+from dissector.cli.following import FOLLOWING_JOBS, AskedDecoding, AskedRow, Following, following_jobs
+from dissector.cli.interface import open_output
 from dissector.cli.main import EXIT_INTERRUPTED
-from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
+from dissector.cli.options import (
+    CONTEXT,
+    TIMES,
+    capture_options,
+    is_colored,
+    jobs_option,
+    line_options,
+    line_width,
+    open_reading,
+)
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.saving import check_saving, save_calls, saving_options
@@ -19,7 +28,7 @@ from dissector.cli.telling import tell
 from dissector.errors import UsageError
 from dissector.fields import CallRecord, RpcFields
 from dissector.rpc import Calls
-from dissector.rpc.call import FAILED, OK, PENDING, SENT, TIMED_OUT, UNDELIVERED
+from dissector.rpc.call import FAILED, OK, PENDING, SENT, TIMED_OUT, UNDELIVERED, failure_chars
 from dissector.views.calls import CallCsv, CallJson, CallLines, CallTable, CallView
 from dissector.views.table import Table, table_options
 
@@ -78,6 +87,7 @@ def _statuses(_context: click.Context, _option: click.Parameter, value: str | No
 @line_options
 @filter_option
 @saving_options
+@jobs_option(FOLLOWING_JOBS)
 @click.option(
     "-T",
     "format_",
@@ -117,6 +127,7 @@ def command(
     saved: str | None,
     handshake: bool,
     scrub: bool,
+    jobs: int | None,
 ) -> int:
     """Show each request with all its legs and its reply: a call a line, and how it ended.
 
@@ -136,13 +147,15 @@ def command(
 
     if saved is not None:
         check_saving(files)
-        kept = _Kept(Following(Calls(), matches), chosen)
-        done = run(open_reading(files, ports), kept, quiet=True, progress=True)
+        following = Following(Calls(), matches)
+        kept = _Kept(following, chosen)
+        reading = open_reading(files, ports, following_jobs(matches, jobs))
+        done = run(reading, kept, AskedDecoding(matches), quiet=True, progress=True)
         if done == EXIT_INTERRUPTED:
             return done
         return save_calls(files, ports, saved, kept.calls, handshake=handshake, scrub=scrub, quiet=quiet)
-    reading = open_reading(files, ports)
-    with Output(output, files) as out:
+    reading = open_reading(files, ports, following_jobs(matches, jobs))
+    with open_output(output, files, reading, grows=sort is None) as out:
         view: CallView
         if format_ == "jsonl":
             view = CallJson()
@@ -160,9 +173,10 @@ def command(
 
         is_stream = reading.capture.bytes_total is None and sort is None
         calls = Calls(late_ns=_STREAM_LATE_NS if is_stream else None)
-        following = Following(calls, matches, show_secrets=show_secrets)
+        following = Following(calls, matches)
+        task = AskedDecoding(matches, show_secrets=show_secrets)
         sink = _Shown(following, view, out, chosen, sort=_SORTS[sort] if sort else None)
-        done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+        done = run(reading, sink, task, quiet=quiet, progress=not out.is_terminal)
     if not quiet:
         tell_counts(following.counts)
     return done
@@ -176,9 +190,9 @@ class _Kept:
         self._following = following
         self._chosen = chosen
 
-    def show(self, events: list[AmqpEvent]) -> None:
+    def show(self, results: list[AskedRow]) -> None:
         """Take the next events."""
-        self.calls += filter(self._chosen, self._following.feed(events))
+        self.calls += filter(self._chosen, self._following.feed(results))
 
     def finish(self) -> None:
         """Learn that no more come."""
@@ -203,12 +217,14 @@ class _Shown:
         self._chosen = chosen
         self._sort = sort
         self._kept: list[CallRecord] = []
+        self._chars = 0
+        """Of their failures."""
         self._left_out = 0
         self._has_head = False
 
-    def show(self, events: list[AmqpEvent]) -> None:
+    def show(self, results: list[AskedRow]) -> None:
         """Take the next events."""
-        self._take(self._following.feed(events))
+        self._take(self._following.feed(results))
 
     def finish(self) -> None:
         """Write what is left."""
@@ -224,7 +240,8 @@ class _Shown:
         calls = [call for call in calls if self._chosen(call)]
         if self._sort is not None:
             self._kept += calls
-            if len(self._kept) >= 2 * limits.SORTED_CALLS:
+            self._chars += sum(failure_chars(call.rpc.failure) for call in calls)
+            if len(self._kept) >= 2 * limits.SORTED_CALLS or self._chars > 2 * limits.FAILURE_CHARS:
                 self._cut(self._sort)
         else:
             self._write(calls)
@@ -232,8 +249,9 @@ class _Shown:
     def _cut(self, sort: Callable[[RpcFields], float]) -> None:
         """Sort what is kept, and keep what stands first."""
         self._kept.sort(key=lambda call: sort(call.rpc))
-        self._left_out += max(len(self._kept) - limits.SORTED_CALLS, 0)
-        del self._kept[limits.SORTED_CALLS :]
+        while len(self._kept) > limits.SORTED_CALLS or self._chars > limits.FAILURE_CHARS:
+            self._chars -= failure_chars(self._kept.pop().rpc.failure)
+            self._left_out += 1
 
     def _write(self, calls: list[CallRecord]) -> None:
         head = b"" if self._has_head else self._view.head()

@@ -17,6 +17,9 @@ from dissector.views.lookup import lookup_of
 
 _CALL_FIELDS: Final = "rpc"
 
+Asked = tuple[str, dict[str, Any]]
+"""The ``unique_id`` of a request, and the values of the fields that an expression names."""
+
 filter_option: Final = click.option(
     "-Y",
     "expression",
@@ -49,9 +52,9 @@ class EventFilter:
 class CallFilter:
     """Tells which calls match an expression; all do where there is none.
 
-    The fields of a call are ``rpc.*``; those of messages are those of its request, as it was first seen: hand the
-    messages to `learn` before the calls that come of them. Raises `dissector.UsageError` where the expression has no
-    meaning.
+    The fields of a call are ``rpc.*``; those of messages are those of its request, as it was first seen: hand what
+    `ask` gives of messages to `learn` before the calls that come of them. Raises `dissector.UsageError` where the
+    expression has no meaning.
     """
 
     def __init__(self, expression: str | None, *, show_secrets: bool = False) -> None:
@@ -64,14 +67,22 @@ class CallFilter:
             self._matches = compiled.matches
             self._names = [name for name in compiled.fields if not name.startswith(_CALL_FIELDS)]
 
-    def learn(self, event: AmqpEvent, hot: HotMessage | None) -> None:
+    @property
+    def asks(self) -> bool:
+        """Whether it asks anything of requests."""
+        return bool(self._names)
+
+    def ask(self, event: AmqpEvent, hot: HotMessage | None) -> Asked | None:
+        """Give what the expression asks of a request; None where that is nothing."""
+        if not self._names or hot is None or hot.unique_id is None or hot.kind in ("reply", "heartbeat"):
+            return None
+        lookup = lookup_of(event, show_secrets=self._show_secrets)
+        return hot.unique_id, {name: lookup(name) for name in self._names}
+
+    def learn(self, asked: Asked | None) -> None:
         """Note what the expression asks of a request."""
-        if self._names and hot is not None and hot.unique_id is not None and hot.kind not in ("reply", "heartbeat"):
-            if hot.unique_id in self._requests:
-                return
-            lookup = lookup_of(event, show_secrets=self._show_secrets)
-            values = {name: lookup(name) for name in self._names}
-            remember(self._requests, hot.unique_id, values, limits.OPEN_CALLS)
+        if asked is not None and asked[0] not in self._requests:
+            remember(self._requests, *asked, limits.OPEN_CALLS)
 
     def __call__(self, call: CallRecord) -> bool:
         """Tell whether a call matches."""

@@ -13,7 +13,7 @@ import click
 from dissector._version import __version__
 from dissector.cli.output import OutputClosed, OutputError
 from dissector.cli.telling import tell, trace_of
-from dissector.errors import UsageError
+from dissector.errors import UsageError, WorkerError
 
 _COLLECTING: Final = (50_000, 20, 1_000)
 """When Python looks for cycles of objects. What stays of a capture has none, and with the usual thresholds of 700, 10
@@ -24,13 +24,17 @@ _COMMANDS: Final = {
     "topology": "Show connections, exchanges, queues, bindings, consumers.",
     "calls": "Show each request with all its legs, its reply, and the verdict.",
     "fields": "List the fields that filters and columns take.",
+    "live": "Show the messages on an interface, as they come.",
+    "lua": "Give the plugin for Wireshark, or install it.",
     "read": "Show the messages of captures.",
     "trace": "Show everything about one request id, msg_id or the like, as a ladder.",
+    "tui": "Look at messages and calls on the terminal: lists, trees, ladders.",
     "stats": "Show counts, rates, errors and latencies of requests.",
 }
 """Name to one line; each is in the module of its name, and imported when it is called: --help shall be quick."""
 
 EXIT_DAMAGED: Final = 1
+EXIT_NOT_FOUND: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERNAL: Final = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -44,10 +48,13 @@ Examples:
   osloshark trace req-0f786915 rabbit.pcap         one request, all services
   osloshark read -T jsonl rabbit.pcap | jq .oslo   for programs
   ssh broker tcpdump -U -w - port 5672 | osloshark read -
+  sudo osloshark live eth0                         as they come
 \b
 Exit status:
   0    the captures were read to their end
-  1    a capture was damaged, or output could not be written
+  1    a capture was damaged, or of a link type that cannot be read; output
+       could not be written; trace or topology --queue did not find the one
+       thing asked for
   2    the command line or a capture file was not usable
   70   an error in osloshark itself
   130  interrupted; what was read until then was shown
@@ -96,6 +103,15 @@ def main() -> None:
         sys.exit(0)
     except OutputError as error:
         _fail(str(error), status=EXIT_DAMAGED)
+    except WorkerError as error:
+        if error.is_ours:
+            more = error.trace if os.environ.get("OSLOSHARK_DEBUG") else ()
+            _fail(
+                f"{error.reason}; please report it with the trace that OSLOSHARK_DEBUG=1 shows",
+                *more,
+                status=EXIT_INTERNAL,
+            )
+        _fail(error.reason, status=EXIT_DAMAGED)
     except OSError as error:
         _fail(f"standard output: cannot be written: {error.strerror}", status=EXIT_DAMAGED)
     except (KeyboardInterrupt, click.Abort):

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from dissector import limits
+from dissector.cli.interface import interface_options, open_live
 from dissector.cli.output import Output
 from dissector.reading import DEFAULT_PORTS, Reading
 from dissector.views.times import TIME_FORMATS
@@ -22,7 +24,13 @@ TIMES: Final = "".join(f"  {name:<11} {meaning}\n" for name, meaning in TIME_FOR
 
 
 def capture_options(command: Command) -> Command:
-    """Add what every command has that reads captures: FILE..., --port, -o, --show-secrets, -q."""
+    """Add what every command has that reads captures: FILE..., -i, --port, -o, --show-secrets, -q."""
+    command = common_options(command)
+    return interface_options(click.argument("files", metavar="FILE...", nargs=-1)(command))
+
+
+def common_options(command: Command) -> Command:
+    """Add what commands have that read captures or interfaces: --port, -o, --show-secrets, -q."""
     for option in (
         click.option("-q", "--quiet", is_flag=True, help="No closing line about completeness."),
         click.option("--show-secrets", is_flag=True, help="Do not mask passwords, tokens and the like as ***."),
@@ -40,12 +48,22 @@ def capture_options(command: Command) -> Command:
             metavar="FILE",
             help="Write to FILE instead of standard output. A new file is for its owner alone (0600); one that is "
             "there is replaced at the end (on Ctrl-C by what there is), and keeps its mode if it is yours. Root "
-            "follows no symbolic link.",
+            "follows no symbolic link. What comes live is appended to it.",
         ),
-        click.argument("files", metavar="FILE...", nargs=-1),
     ):
         command = option(command)
     return command
+
+
+def jobs_option(default: str) -> Callable[[Command], Command]:
+    """Add --jobs; ``default`` says what it is unless it is given."""
+    return click.option(
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, limits.MOST_JOBS),
+        help="Decode messages in N processes beside this one; 1: in this one. What comes out is the same.  "
+        f"[default: {default}]",
+    )
 
 
 def line_options(command: Command) -> Command:
@@ -72,11 +90,17 @@ def line_options(command: Command) -> Command:
     return command
 
 
-def open_reading(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading:
-    """Open the captures of a command; raises `click.UsageError` where none is given."""
+def open_reading(files: tuple[str, ...], ports: tuple[int, ...], jobs: int | None = 1) -> Reading:
+    """Open the captures of a command, or the interfaces of its -i; raises `click.UsageError` where none is given.
+
+    ``jobs`` is as for `Reading`; interfaces are read by one process.
+    """
+    live = open_live(files, ports or DEFAULT_PORTS)
+    if live is not None:
+        return live
     if not files:
         raise click.UsageError("no capture given; name a file, or - for standard input", click.get_current_context())
-    return Reading(files, ports=ports or DEFAULT_PORTS)
+    return Reading(files, ports=ports or DEFAULT_PORTS, jobs=jobs)
 
 
 def is_colored(color: str, out: Output) -> bool:

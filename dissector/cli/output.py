@@ -19,7 +19,7 @@ from dissector.errors import UsageError
 
 _MODE: Final = 0o600
 """Of new files: what was captured may be secret."""
-_OWN_DESCRIPTORS: Final = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
+OWN_DESCRIPTORS: Final = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 """Names of what is open already."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -45,7 +45,9 @@ class Output:
         Raises `UsageError` where it cannot be opened.
         """
         self._name = path or "standard output"
-        self._target: _Target | None = None
+        self._target: Target | None = None
+        if path == "":
+            raise UsageError("the output file's name is empty; name a file, or - for standard output")
         if path is None or path == "-":
             if sys.stdout is None:
                 raise UsageError("standard output is closed; name a file with -o")
@@ -55,7 +57,7 @@ class Output:
             if any(_is_same(path, name) for name in inputs):
                 raise UsageError(f"{path}: is one of the captures; write to another file")
             try:
-                self._target = _Target(path)
+                self._target = Target(path)
             except OSError as error:
                 raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
             self._file = os.fdopen(self._target.descriptor, "wb")
@@ -102,7 +104,7 @@ class Output:
                 self._target.clear()
 
 
-class _Target:
+class Target:
     """The file that output goes to, and where it is until it is whole."""
 
     def __init__(self, path: str) -> None:
@@ -110,9 +112,10 @@ class _Target:
         self._path = path
         self._temporary: str | None = None
         self._handlers: dict[int, object] = {}
-        self._is_regular = True
-        if path.startswith(_OWN_DESCRIPTORS):
-            self._is_regular = False
+        self.is_regular = True
+        """A file on a disk, not a pipe or a device."""
+        if path.startswith(OWN_DESCRIPTORS):
+            self.is_regular = False
             self.descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
             return
         if Path(path).is_symlink():
@@ -129,7 +132,7 @@ class _Target:
             return
         if stat.S_ISFIFO(status.st_mode) and status.st_uid not in (os.geteuid(), 0):
             raise UsageError(f"{self._path}: a pipe of another user; write to another file")
-        self._is_regular = False
+        self.is_regular = False
         self.descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def _open_beside(self, status: os.stat_result) -> None:
@@ -152,7 +155,7 @@ class _Target:
 
     def settle(self) -> None:
         """See that what was written is on the disk."""
-        if self._is_regular:
+        if self.is_regular:
             os.fsync(self.descriptor)
 
     def put_in_place(self) -> None:
@@ -160,7 +163,7 @@ class _Target:
         if self._temporary is not None:
             os.replace(self._temporary, self._path)  # noqa: PTH105
             self._temporary = None
-        if self._is_regular:
+        if self.is_regular:
             folder = os.open(Path(self._path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(folder)

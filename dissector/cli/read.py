@@ -1,26 +1,40 @@
 """``osloshark read``: the messages of captures."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import click
 
-from dissector.amqp import AmqpEvent, Event, Message
+from dissector import limits
 from dissector.cli.filtering import EventFilter, filter_option, refuse_call_fields
-from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
-from dissector.cli.output import Output
-from dissector.cli.run import Stop, run
+from dissector.cli.interface import open_output
+from dissector.cli.options import (
+    CONTEXT,
+    TIMES,
+    capture_options,
+    is_colored,
+    jobs_option,
+    line_options,
+    line_width,
+    open_reading,
+)
+from dissector.cli.run import run
 from dissector.cli.saving import save, saving_options
+from dissector.cli.showing import Describing, Showing, Tracing
+from dissector.cli.telling import tell
+from dissector.parallel import EVENTS
+from dissector.reading import Reading
 from dissector.views.firehose import FirehoseView
 from dissector.views.jsonl import JsonlView
 from dissector.views.table import TableView, table_options
 from dissector.views.text import TextView
 from dissector.views.tracing import TraceView
 from dissector.views.verbose import VerboseView
-from dissector.views.view import View
+from dissector.views.view import PartedView
 
 TABLES: Final = ("table", "fields")
-_FORMATS: Final = ("text", "jsonl", "table", "fields", "firehose", "trace-json", "trace-text")
+TRACES: Final = ("trace-json", "trace-text")
+_FORMATS: Final = ("text", "jsonl", *TABLES, "firehose", *TRACES)
 
 EPILOG = f"""\b
 Formats (-T):
@@ -60,33 +74,61 @@ Examples:
 """Examples and formats, below the options."""
 
 
+def message_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what commands have that show messages: -t, --color, --wide, -Y, -T, -V, --bytes, -c, -e, -E, --events."""
+    for option in (
+        click.option(
+            "--events",
+            is_flag=True,
+            help="Show declares, binds, acks, closes, gaps and the like, too (with text, jsonl and table).",
+        ),
+        click.option("-E", "settings", metavar="NAME=VALUE", multiple=True, help="How -T table is written, see below."),
+        click.option("-e", "fields", metavar="FIELD", multiple=True, help="A column of -T table; given once for each."),
+        click.option(
+            "-c", "count", metavar="N", type=click.IntRange(min=1), help="Stop after N messages (that match)."
+        ),
+        click.option(
+            "--bytes",
+            "with_bytes",
+            is_flag=True,
+            help="With -V: everything that is in the message, with the place of each part, and the bytes.",
+        ),
+        click.option("-V", "verbose", is_flag=True, help="Show each message whole, a field a line (with -T text)."),
+        click.option(
+            "-T",
+            "format_",
+            metavar="FORMAT",
+            default="text",
+            help="Output format, see below.",
+            type=click.Choice(_FORMATS),
+        ),
+        filter_option,
+        line_options,
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("read", epilog=EPILOG, context_settings=CONTEXT)
 @capture_options
-@line_options
-@filter_option
 @saving_options
-@click.option(
-    "-T",
-    "format_",
-    metavar="FORMAT",
-    default="text",
-    help="Output format, see below.",
-    type=click.Choice(_FORMATS),
-)
-@click.option("-V", "verbose", is_flag=True, help="Show each message whole, a field a line (with -T text).")
-@click.option("-c", "count", metavar="N", type=click.IntRange(min=1), help="Stop after N messages (that match).")
-@click.option("-e", "fields", metavar="FIELD", multiple=True, help="A column of -T table; given once for each.")
-@click.option("-E", "settings", metavar="NAME=VALUE", multiple=True, help="How -T table is written, see below.")
-@click.option(
-    "--events",
-    is_flag=True,
-    help="Show declares, binds, acks, closes, gaps and the like, too (with text, jsonl and table).",
-)
-def command(
+@jobs_option(f"the processors, up to {limits.JOBS}; 1 below {limits.JOBS_BYTES >> 20} MiB, for pipes, with -T trace-*")
+@message_options
+def command(files: tuple[str, ...], **given: Any) -> int:  # noqa: ANN401 - see `show`
+    """Show the messages of captures: pcap or pcapng, plain, gzip or zstd; - is standard input.
+
+    Several files are read as one, in the order of their packets' times, so that connections go on from one
+    file of a rotation to the next.
+    """
+    return show(files, **given)
+
+
+def show(
     files: tuple[str, ...],
     *,
     format_: str,
     verbose: bool,
+    with_bytes: bool,
     times: str,
     count: int | None,
     expression: str | None,
@@ -99,34 +141,40 @@ def command(
     color: str,
     wide: bool,
     quiet: bool,
-    saved: str | None,
-    handshake: bool,
-    scrub: bool,
+    saved: str | None = None,
+    handshake: bool = False,
+    scrub: bool = False,
+    jobs: int | None = 1,
 ) -> int:
-    """Show the messages of captures: pcap or pcapng, plain, gzip or zstd; - is standard input.
-
-    Several files are read as one, in the order of their packets' times, so that connections go on from one
-    file of a rotation to the next.
-    """
+    """Show messages of captures, or where there are none of the interface that the options name; give the status."""
     is_table = format_ in TABLES
+    if with_bytes and not verbose:
+        raise click.UsageError("--bytes goes with -V", click.get_current_context())
     _check_options(format_, verbose=verbose, events=events, fields=fields, settings=settings)
     chosen = EventFilter(expression, show_secrets=show_secrets)
     if saved is not None:
-        return save(files, ports, saved, chosen, handshake=handshake, scrub=scrub, quiet=quiet)
+        return save(files, ports, saved, chosen, handshake=handshake, scrub=scrub, quiet=quiet, count=count)
     table = TableView(fields, table_options(settings), show_secrets=show_secrets, events=events) if is_table else None
-    reading = open_reading(files, ports)
-    with Output(output, files) as out:
-        view: View
+    # What these write of a publish waits for deliveries on other connections.
+    is_trace = format_ in TRACES
+    reading = open_reading(files, ports, 1 if is_trace or with_bytes else jobs)
+    with open_output(output, files, reading, grows=True) as out:
+        view: PartedView
+        if is_trace:
+            trace = TraceView("json" if format_ == TRACES[0] else "text", show_secrets=show_secrets)
+            status = run(reading, Tracing(trace, out, count, chosen), EVENTS, quiet=quiet, progress=not out.is_terminal)
+            if trace.hurried and not quiet:
+                tell(
+                    f"publishes whose queues may not all be told, as too many waited for their deliveries: "
+                    f"{trace.hurried:,}"
+                )
+            return status
         if table is not None:
             view = table
         elif format_ == "jsonl":
             view = JsonlView(show_secrets=show_secrets, events=events)
         elif format_ == "firehose":
             view = FirehoseView(show_secrets=show_secrets)
-        elif format_ == "trace-json":
-            view = TraceView("json", show_secrets=show_secrets)
-        elif format_ == "trace-text":
-            view = TraceView("text", show_secrets=show_secrets)
         else:
             view = line = TextView(
                 lambda: reading.first_time_ns,
@@ -136,10 +184,21 @@ def command(
                 show_secrets=show_secrets,
                 events=events,
             )
-            if verbose:
+            if with_bytes:
+                view = _bytes_view(line, reading, show_secrets=show_secrets)
+            elif verbose:
                 view = VerboseView(line, lambda: reading.first_time_ns, show_secrets=show_secrets)
-        sink = _Shown(view, out, count, chosen, events=events)
-        return run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+        task = Describing(view, chosen, events=events)
+        return run(reading, Showing(view, out, count), task, quiet=quiet, progress=not out.is_terminal)
+
+
+def _bytes_view(line: TextView, reading: Reading, *, show_secrets: bool) -> PartedView:
+    from dissector.explain.recent import RecentPackets, Watched  # noqa: PLC0415 - slow to import, rarely needed
+    from dissector.views.explained import BytesView  # noqa: PLC0415
+
+    recent = RecentPackets()
+    reading.capture = Watched(reading.capture, recent.see)
+    return BytesView(line, recent.of, show_secrets=show_secrets)
 
 
 def _check_options(
@@ -157,46 +216,3 @@ def _check_options(
     refuse_call_fields(fields)
     if (fields or settings) and not is_table:
         raise click.UsageError("-e and -E go with -T table", context)
-
-
-class _Shown:
-    """Writes what a view makes of the events that match, up to so many messages."""
-
-    def __init__(self, view: View, output: Output, count: int | None, chosen: EventFilter, *, events: bool) -> None:
-        self._view = view
-        self._events = events
-        self._output = output
-        self._left = count
-        self._chosen = chosen
-        self._trace = view if isinstance(view, TraceView) else None
-
-    def show(self, events: list[AmqpEvent]) -> None:
-        """Write the next events; raises `Stop` after the last message asked for."""
-        data = []
-        for event in events:
-            if self._left == 0:
-                # What is shown waits for deliveries.
-                data.append(self._trace.learn(event) if self._trace is not None else b"")
-                continue
-            if isinstance(event, Event) and not self._events:
-                data.append(self._view.feed(event))  # it tells the time; whether it matches is all the same
-                continue
-            if not self._chosen(event):
-                if self._trace is not None:
-                    data.append(self._trace.learn(event))
-                continue
-            data.append(self._view.feed(event))
-            if self._left is not None and isinstance(event, Message):
-                self._left -= 1
-        self._write(data)
-        if self._left == 0 and (self._trace is None or not self._trace.is_waiting):
-            raise Stop
-
-    def finish(self) -> None:
-        """Write what the view held back."""
-        self._write([self._view.finish()])
-
-    def _write(self, data: list[bytes]) -> None:
-        joined = b"".join(data)
-        if joined:
-            self._output.write(joined)

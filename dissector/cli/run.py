@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from dissector.amqp import AmqpEvent, Event
+from dissector.amqp import Event
 from dissector.cli.main import EXIT_DAMAGED, EXIT_INTERRUPTED
 from dissector.cli.output import OutputClosed
 from dissector.cli.telling import tell
+from dissector.parallel import Task
 from dissector.reading import Reading
+
+R = TypeVar("R")
 
 _PROGRESS_AFTER_S: Final = 1.0
 
@@ -21,22 +24,23 @@ class Stop(Exception):
     """Enough was shown; raised by `Sink.show`."""
 
 
-class Sink(Protocol):
-    """Where the events of a run go."""
+class Sink(Protocol[R]):
+    """Where the results of a run go."""
 
-    def show(self, events: list[AmqpEvent]) -> None:
-        """Take the events of a batch of packets."""
+    def show(self, results: list[R]) -> None:
+        """Take what was made of the events of a batch of packets."""
 
     def finish(self) -> None:
         """Learn that no more come."""
 
 
-def run(reading: Reading, sink: Sink, *, quiet: bool, progress: bool) -> int:
-    """Hand the events of a reading to ``sink``, batch by batch, and give the exit status.
+def run(reading: Reading, sink: Sink[R], task: Task[R], *, quiet: bool, progress: bool) -> int:
+    """Hand what ``task`` makes of the events of a reading to ``sink``, batch by batch, and give the exit status.
 
     On standard error: a progress bar where it is a terminal and ``progress``, a line about each connection that is
     no AMQP 0-9-1, and unless ``quiet`` a closing line about completeness. The first Ctrl-C ends the reading, and
-    what was read is shown; the second ends everything.
+    what was read is shown; the second ends everything. To end a live capture like this, or with SIGTERM, is no
+    interruption.
     """
     said: set[int] = set()
     ending = ""
@@ -44,9 +48,9 @@ def run(reading: Reading, sink: Sink, *, quiet: bool, progress: bool) -> int:
     try:
         with _interrupts(reading) as interrupted, _progress(reading, shown=progress) as advance:
             try:
-                for events in reading.batches():
-                    sink.show(events)
-                    _tell_foreign(events, said)
+                for results in reading.results(task):
+                    sink.show(results)
+                    _tell_foreign(reading.foreign, said)
                     advance()
                     if interrupted():
                         break
@@ -62,9 +66,9 @@ def run(reading: Reading, sink: Sink, *, quiet: bool, progress: bool) -> int:
         return 0
     finally:
         reading.close()
-    for notice in reading.capture.notices:
-        tell(notice)
     completeness = reading.completeness
+    for notice in completeness.notices:
+        tell(notice)
     if not quiet:
         text = completeness.summary(is_whole=not ending)
         if not completeness.streams.connections and not ending:
@@ -75,9 +79,9 @@ def run(reading: Reading, sink: Sink, *, quiet: bool, progress: bool) -> int:
     return status
 
 
-def _tell_foreign(events: list[AmqpEvent], said: set[int]) -> None:
+def _tell_foreign(events: list[Event], said: set[int]) -> None:
     for event in events:
-        if isinstance(event, Event) and event.name == "foreign" and event.connection.tcp.stream not in said:
+        if event.connection.tcp.stream not in said:
             said.add(event.connection.tcp.stream)
             remedy = "; its keys are needed to read it" if event.detail == "TLS" else ""
             tell(
@@ -88,20 +92,28 @@ def _tell_foreign(events: list[AmqpEvent], said: set[int]) -> None:
 
 @contextmanager
 def _interrupts(reading: Reading) -> Iterator[Callable[[], bool]]:
-    """Let SIGINT end the reading between two batches, or while it waits for packets, never inside the decoder."""
+    """Let SIGINT end the reading between two batches, or while it waits for packets, never inside the decoder.
+
+    A live capture it tells to end, as SIGTERM does: that takes no more than a moment, and is waited for.
+    """
     count = 0
+    enough = 1 if reading.capture.is_live else 0
 
     def note(_signal: int, _frame: FrameType | None) -> None:
         nonlocal count
         count += 1
-        if reading.is_waiting or count > 1:
+        if count <= enough:
+            reading.capture.stop()
+        elif reading.is_waiting or count > 1:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, note)
+    numbers = (signal.SIGINT, signal.SIGTERM) if enough else (signal.SIGINT,)
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield lambda: count > 0
+        yield lambda: count > enough
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -4,19 +4,23 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import click
+from click.core import ParameterSource
 
 from dissector.amqp import AmqpEvent, Message
 from dissector.cli.options import open_reading
 from dissector.cli.output import Output
-from dissector.cli.run import run
+from dissector.cli.run import Stop, run
 from dissector.cli.telling import tell
 from dissector.fields import CallRecord
+from dissector.parallel import EVENTS
 from dissector.reading import DEFAULT_PORTS
 from dissector.rpc.hot import hot_of
 from dissector.saving import Selection
 from dissector.scrub import Scrubber
 
 _STANDARD_INPUT: Final = "-"
+_SHOWING: Final = ("output", "format_", "fields", "settings", "times", "color", "wide", "verbose", "events", "sort")
+"""Parameters that say how something is shown."""
 
 
 def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,6 +36,7 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--handshake",
             is_flag=True,
+            callback=_with_saving,
             help="With -w: also the packets that open the connections, so that vhost, user and queues are known.",
         ),
         click.option(
@@ -47,18 +52,27 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _with_saving(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+def _with_saving(context: click.Context, option: click.Parameter, value: bool) -> bool:
     if value and context.params.get("saved") is None:
-        raise click.UsageError("--scrub goes with -w", context)
+        raise click.UsageError(f"{option.opts[0]} goes with -w; name the capture to write with -w FILE", context)
     return value
 
 
 def check_saving(files: tuple[str, ...]) -> None:
-    """Refuse standard input: the captures are read again. Raises `click.UsageError`."""
+    """Refuse standard input, for the captures are read again, and options that say how something is shown.
+
+    Raises `click.UsageError`.
+    """
+    context = click.get_current_context()
     if _STANDARD_INPUT in files:
-        raise click.UsageError(
-            "-w reads the captures twice; save standard input to a file first", click.get_current_context()
-        )
+        raise click.UsageError("-w reads the captures twice; save standard input to a file first", context)
+    for option in context.command.params:
+        name = option.name or ""
+        if name in _SHOWING and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            text = (
+                f"{option.opts[0]} does not go with -w, which writes packets and shows nothing; leave one of them out"
+            )
+            raise click.UsageError(text, context)
 
 
 def save(
@@ -70,16 +84,20 @@ def save(
     handshake: bool,
     scrub: bool,
     quiet: bool,
+    count: int | None = None,
 ) -> int:
-    """Write the packets of the chosen messages of captures to the file ``saved``, and give the exit status.
+    """Write the packets of the chosen messages of captures, the first ``count`` of them or all, to the file ``saved``;
+    give the exit status.
 
-    The captures are read twice: raises `click.UsageError` for standard input.
+    Raises `click.UsageError` as `check_saving` does.
     """
     check_saving(files)
     reading = open_reading(files, ports)
-    selection = Selection(handshake=handshake)
+    selection = Selection()
     with Output(saved, files) as out:
-        done = run(reading, _Choosing(selection, chosen), quiet=quiet, progress=True)
+        done = run(reading, _Choosing(selection, chosen, count), EVENTS, quiet=quiet, progress=True)
+        if handshake:
+            selection.add_openings(files, ports or DEFAULT_PORTS)
         if not scrub:
             packets, changed = selection.save(files, out), ""
         else:
@@ -120,16 +138,18 @@ def save_calls(
 class _Choosing:
     """Lets a selection choose messages."""
 
-    def __init__(self, selection: Selection, chosen: Callable[[Message], bool]) -> None:
+    def __init__(self, selection: Selection, chosen: Callable[[Message], bool], count: int | None) -> None:
         self._selection = selection
         self._chosen = chosen
+        self._count = count
 
     def show(self, events: list[AmqpEvent]) -> None:
-        """Choose from the next events."""
-        self._selection.learn(events)
+        """Choose from the next events; raises `Stop` after the last message asked for."""
         for event in events:
             if isinstance(event, Message) and self._chosen(event):
                 self._selection.choose(event)
+                if self._selection.messages == self._count:
+                    raise Stop
 
     def finish(self) -> None:
         """Do nothing: every message was looked at."""

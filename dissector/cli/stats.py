@@ -5,12 +5,11 @@ from typing import Final
 
 import click
 
-from dissector.amqp import AmqpEvent
 from dissector.cli.counts import tell_counts
 from dissector.cli.filtering import CallFilter, filter_option
-from dissector.cli.following import Following
-from dissector.cli.options import CONTEXT, capture_options, open_reading
-from dissector.cli.output import Output
+from dissector.cli.following import FOLLOWING_JOBS, AskedDecoding, AskedRow, Following, following_jobs
+from dissector.cli.interface import open_output
+from dissector.cli.options import CONTEXT, capture_options, jobs_option, open_reading
 from dissector.cli.run import run
 from dissector.fields import CallRecord
 from dissector.reading import Reading
@@ -38,6 +37,7 @@ Examples:
 @click.command("stats", epilog=EPILOG, context_settings=CONTEXT)
 @capture_options
 @filter_option
+@jobs_option(FOLLOWING_JOBS)
 @click.option(
     "--by",
     metavar="GROUP",
@@ -65,13 +65,15 @@ def command(
     show_secrets: bool,
     quiet: bool,
     expression: str | None,
+    jobs: int | None,
 ) -> int:
     """Show statistics of requests: count, rate, errors, timeouts, latency, of it queue wait and service."""
-    following = Following(Calls(), CallFilter(expression, show_secrets=show_secrets))
-    reading = open_reading(files, ports)
-    with Output(output, files) as out:
+    matches = CallFilter(expression, show_secrets=show_secrets)
+    following = Following(Calls(), matches)
+    reading = open_reading(files, ports, following_jobs(matches, jobs))
+    with open_output(output, files, reading, grows=False) as out:
         sink = _Counted(reading, Statistics(by), following)
-        done = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+        done = run(reading, sink, AskedDecoding(matches), quiet=quiet, progress=not out.is_terminal)
         out.write(_FORMATS[format_](sink.statistics.finish(sink.seconds)))
     if not quiet:
         tell_counts(following.counts)
@@ -87,11 +89,11 @@ class _Counted:
         self._following = following
         self._last_ns = 0
 
-    def show(self, events: list[AmqpEvent]) -> None:
+    def show(self, results: list[AskedRow]) -> None:
         """Take the next events."""
-        self._take(self._following.feed(events))
-        if events:
-            self._last_ns = max(self._last_ns, events[-1].time_ns)
+        self._take(self._following.feed(results))
+        if results:
+            self._last_ns = max(self._last_ns, results[-1][0].time_ns)
 
     def finish(self) -> None:
         """Count what is left."""

@@ -8,10 +8,13 @@ import click
 
 from dissector.amqp import AmqpEvent
 from dissector.cli.filtering import EventFilter, filter_option
+from dissector.cli.interface import open_output
+from dissector.cli.main import EXIT_NOT_FOUND
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import run
 from dissector.cli.telling import tell
+from dissector.parallel import EVENTS
 from dissector.rpc.hot import hot_of
 from dissector.rpc.records import QueueRecord
 from dissector.rpc.topology import Topology
@@ -21,7 +24,6 @@ from dissector.views.owner import owner_records, owner_text
 from dissector.views.times import time_format
 from dissector.views.topology import SECTIONS, topology_jsonl, topology_tables
 
-_EXIT_NOT_FOUND: Final = 1
 _CANDIDATES: Final = 10
 
 EPILOG = f"""\b
@@ -93,7 +95,7 @@ def command(
     chosen = EventFilter(expression, show_secrets=show_secrets)
     reading = open_reading(files, ports)
     time = time_format(times, lambda: reading.first_time_ns)
-    with Output(output, files) as out:
+    with open_output(output, files, reading, grows=False) as out:
         columns = None if wide or not out.is_terminal else shutil.get_terminal_size().columns
         style = GridStyle(columns, is_colored(color, out))
 
@@ -114,9 +116,10 @@ def command(
             return topology_tables(topology.records(), sections, time, style)
 
         sink = _Seen(Topology(show_secrets=show_secrets), chosen, out, write)
-        status = run(reading, sink, quiet=quiet, progress=not out.is_terminal)
+        status = run(reading, sink, EVENTS, quiet=quiet, progress=not out.is_terminal)
     _tell(sink.topology, quiet=quiet)
-    return status if queue is None else _told(queue, sink.topology.queues(queue)) or status
+    found = 0 if queue is None else _told(queue, sink.topology.queues(queue))
+    return status or found
 
 
 class _Seen:
@@ -130,9 +133,9 @@ class _Seen:
         self._output = output
         self._write = write
 
-    def show(self, events: list[AmqpEvent]) -> None:
+    def show(self, results: list[AmqpEvent]) -> None:
         """Take the next events."""
-        for event in events:
+        for event in results:
             if self._chosen(event):
                 self.topology.feed(event, hot_of(event))
 
@@ -160,4 +163,4 @@ def _told(queue: str, found: list[QueueRecord]) -> int:
     else:
         some = ", ".join(names[:_CANDIDATES]) + (" …" if len(names) > _CANDIDATES else "")
         tell(f"{len(names):,} queues have names that begin with {queue}: {some}")
-    return _EXIT_NOT_FOUND
+    return EXIT_NOT_FOUND

@@ -5,11 +5,20 @@ import msgspec
 
 from dissector.amqp import AmqpEvent
 from dissector.cli.filtering import CallFilter, filter_option
-from dissector.cli.main import EXIT_DAMAGED
-from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, line_width, open_reading
-from dissector.cli.output import Output
+from dissector.cli.interface import open_output
+from dissector.cli.main import EXIT_NOT_FOUND
+from dissector.cli.options import (
+    CONTEXT,
+    TIMES,
+    capture_options,
+    is_colored,
+    line_options,
+    line_width,
+    open_reading,
+)
 from dissector.cli.run import run
 from dissector.cli.telling import tell
+from dissector.parallel import EVENTS
 from dissector.rpc.hot import hot_of
 from dissector.rpc.trace import MIN_PREFIX, Trace
 from dissector.views.jsonl import JsonlView, json_line
@@ -61,12 +70,12 @@ def command(
     chosen = CallFilter(expression, show_secrets=show_secrets)
     reading = open_reading(files, ports)
     trace = Trace(wanted)
-    with Output(output, files) as out:
-        done = run(reading, _Traced(trace, chosen, show_secrets=show_secrets), quiet=quiet, progress=True)
+    with open_output(output, files, reading, grows=False) as out:
+        done = run(reading, _Traced(trace, chosen, show_secrets=show_secrets), EVENTS, quiet=quiet, progress=True)
         if not trace.messages:
             hint = f"; a part of an id needs {MIN_PREFIX} characters" if len(wanted) < MIN_PREFIX else ""
             tell(f"{wanted}: nothing of it is in the captures{hint}")
-            return done or EXIT_DAMAGED
+            return done or EXIT_NOT_FOUND
         calls = [call for call in trace.calls if chosen(call)]
         if format_ == "jsonl":
             view = JsonlView(show_secrets=show_secrets)
@@ -94,11 +103,11 @@ class _Traced:
         self._trace = trace
         self._show_secrets = show_secrets
 
-    def show(self, events: list[AmqpEvent]) -> None:
+    def show(self, results: list[AmqpEvent]) -> None:
         """Take the next events."""
-        for event in events:
+        for event in results:
             hot = hot_of(event, self._show_secrets)
-            self._chosen.learn(event, hot)
+            self._chosen.learn(self._chosen.ask(event, hot))
             self._trace.feed(event, hot)
 
     def finish(self) -> None:

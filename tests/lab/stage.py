@@ -116,6 +116,10 @@ class Stage:
             text=True,
         )
 
+    def host(self, name: str) -> Host:
+        """The host of that name."""
+        return self._hosts[name]
+
     def url(self, user: str = "openstack", vhost: str = "") -> str:
         """oslo.messaging's transport URL."""
         return f"rabbit://{user}:{PASSWORD}@{self.broker}:{PORT}/{vhost}"

@@ -1,0 +1,211 @@
+"""``-i``: what commands that read captures take from a live interface, and how that is opened."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from dissector.amqp.known import Ends, Known
+from dissector.cli.output import Output
+from dissector.cli.telling import tell
+from dissector.errors import UsageError
+from dissector.reading import Reading
+
+if TYPE_CHECKING:  # imported when an interface is opened: what reads files shall not wait for it
+    from dissector.capture.live import Account
+    from dissector.capture.live.capture import Save
+
+_META: Final = "dissector.interface"
+_METHODS: Final = ("auto", "child", "scapy")
+
+
+class Interface(msgspec.Struct):
+    """What the options say."""
+
+    names: tuple[str, ...] = ()
+    method: str | None = None
+    more: str | None = None
+    user: str | None = None
+    duration_s: float | None = None
+    known: str | None = None
+    make_save: "Callable[[list[str], Account | None], Save] | None" = None
+    """Makes what ``-w`` writes to, of the names of the interfaces and who we become."""
+    whom: "Account | None" = None
+    """Who we become, once that is looked up."""
+
+
+def interface_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add -i and what goes with it. The command's function does not get them: `open_reading` does."""
+    return _more_options(
+        click.option(
+            "-i",
+            "names",
+            metavar="IFACE",
+            multiple=True,
+            expose_value=False,
+            callback=_note,
+            help="Read the interface IFACE, live, instead of files; any is all. May be given several times; for what "
+            "goes with it see 'osloshark live --help'.",
+        )(command),
+        hidden=True,
+    )
+
+
+def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what goes with -i, for the command that takes interfaces as its arguments."""
+    interfaces = click.argument(
+        "names", metavar="IFACE...", nargs=-1, required=True, expose_value=False, callback=_note
+    )
+    return _more_options(interfaces(command), hidden=False)
+
+
+def _more_options(command: Callable[..., Any], *, hidden: bool) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--learn",
+            "known",
+            metavar="FILE",
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help="Know the queues, vhosts and users of connections that are open already: from a capture in which they "
+            "were opened, or from what 'osloshark topology -T jsonl' made of one.",
+        ),
+        click.option(
+            "--duration",
+            "duration_s",
+            metavar="SECONDS",
+            type=click.FloatRange(min=0, min_open=True),
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help="End after so long.",
+        ),
+        click.option(
+            "--user",
+            metavar="NAME",
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help="Who to become where started as root, once the interface is open.  [default: who called sudo, else "
+            "nobody]",
+        ),
+        click.option(
+            "-f",
+            "more",
+            metavar="FILTER",
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help="Capture only what matches this, too (man pcap-filter); with 'or …', also what matches that.",
+        ),
+        click.option(
+            "--capture",
+            "method",
+            type=click.Choice(_METHODS),
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help="How to capture: child is dumpcap, else tcpdump; scapy is a socket of our own.  [default: auto, a "
+            "child if there is one]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _note(context: click.Context, option: click.Parameter, value: Any) -> None:  # noqa: ANN401 - any option's
+    setattr(interface_of(context), option.name or "", value)
+
+
+def interface_of(context: click.Context | None = None) -> Interface:
+    """Give what the options of the current command say."""
+    meta = (context or click.get_current_context()).meta
+    found: Interface = meta.setdefault(_META, Interface())
+    return found
+
+
+def open_live(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading | None:
+    """Open the interfaces that were asked for; None where files are to be read.
+
+    Raises `UsageError` where they cannot be captured, `click.UsageError` for options that do not go together.
+    """
+    context = click.get_current_context()
+    wanted = interface_of(context)
+    if not wanted.names:
+        for option in context.command.params:
+            name = option.name or ""
+            if name in _NAMES and getattr(wanted, name) is not None:
+                raise click.UsageError(f"{option.opts[0]} goes with -i", context)
+        return None
+    if files:
+        raise click.UsageError("-i IFACE or FILE: not both; give one of them", context)
+    if context.params.get("saved") is not None:
+        raise click.UsageError("-w reads captures twice; on an interface use 'osloshark live -w FILE'", context)
+    # Some of it would be imported when it is first needed, and may not be readable for who we become.
+    import brotli  # type: ignore[import-untyped]  # noqa: F401, PLC0415
+
+    from dissector.capture.live import LiveCapture, account  # noqa: PLC0415 - see above
+    from dissector.cli.learning import check, learned  # noqa: PLC0415
+    from dissector.cli.signals import watch_hangups  # noqa: PLC0415
+
+    known: dict[Ends, Known] = {}
+    path = wanted.known
+    if path is not None:
+        check(path)
+
+    wanted.whom = whom = account(wanted.user)
+    watch_hangups()
+
+    def begin() -> None:
+        if not context.params.get("quiet"):
+            names = ", ".join(capture.names)
+            buffer = f"{capture.buffer_bytes >> 20} MiB of kernel buffer each"
+            becoming = f", as {whom.name}" if whom is not None else ""
+            tell(f"{names}: capturing with {capture.program}, {buffer}{becoming}; Ctrl-C ends it")
+        if path is not None:
+            known.update(learned(path, ports))
+
+    capture = LiveCapture(
+        wanted.names,
+        ports,
+        method=wanted.method or _METHODS[0],
+        more=wanted.more,
+        whom=whom,
+        duration_s=wanted.duration_s,
+        begin=begin,
+        tell=tell,
+    )
+    if wanted.make_save is not None:
+        try:
+            capture.save = wanted.make_save(capture.names, whom)
+        except BaseException:
+            capture.close()
+            raise
+    return Reading(capture, ports=ports, known=known)
+
+
+_NAMES: Final = ("method", "more", "user", "duration_s", "known")
+
+
+def open_output(path: str | None, files: tuple[str, ...], reading: Reading, *, grows: bool) -> Output:
+    """Open where output goes: on an interface, one that ``grows`` is appended to; else as `Output` does.
+
+    Raises `UsageError` where that cannot be, or could not be put in place in the end.
+    """
+    if not reading.capture.is_live:
+        return Output(path, files)
+    from dissector.capture.live import can_create_in  # noqa: PLC0415 - see above
+    from dissector.cli.livelog import LiveLog  # noqa: PLC0415
+
+    whom = interface_of().whom
+    if grows:
+        return LiveLog(path, whom, lambda: reading.capture.is_ending)
+    if path is not None and whom is not None and Path(path).is_file() and not can_create_in(Path(path).parent, whom):
+        raise UsageError(
+            f"{path}: {whom.name}, who osloshark becomes, cannot replace it; write to a new file, or name another "
+            f"user with --user"
+        )
+    return Output(path, files)
