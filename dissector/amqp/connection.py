@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from dissector import limits
 from dissector.amqp import _methods as m
+from dissector.amqp.channel import Channel, Settling
 from dissector.amqp.counts import AmqpCounts
 from dissector.amqp.events import GAP_OF_UNKNOWN_SIZE, AmqpConnection, AmqpEvent, Event, Message
 from dissector.amqp.fieldtable import FieldTable, to_json
@@ -21,55 +22,6 @@ V = TypeVar("V")
 T = TypeVar("T")
 
 _SETTLING: Final = (m.BasicAck, m.BasicNack, m.BasicReject)
-_Settling = tuple[int, int]
-"""Ordinal and packet of a message that waits to be settled."""
-
-
-class _Channel:
-    """What is known of one channel."""
-
-    __slots__ = (
-        "confirms",
-        "consumers",
-        "declared",
-        "early",
-        "gets",
-        "last_queue",
-        "missed",
-        "missed_of_client",
-        "pending",
-        "published",
-        "replacing",
-        "unanswered",
-        "undelivered",
-    )
-
-    def __init__(self) -> None:
-        self.last_queue: str | None = None
-        """The queue that an empty queue name means (clause 1.7.2.1); None where the broker has not named it yet."""
-        self.declared: list[str] = []
-        """Names in the queue.declare without an answer yet."""
-        self.pending: list[tuple[m.BasicConsume, str | None]] = []
-        """basic.consume that left the consumer tag to the broker, until consume-ok names it; with the last queue."""
-        self.replacing: dict[str, tuple[m.BasicConsume, str | None]] = {}
-        """basic.consume of a tag that still is another consumer's, until consume-ok; with the last queue."""
-        self.unanswered: dict[str, None] = {}
-        """Tags of consumers without their consume-ok yet."""
-        self.early: list[str] = []
-        """Tags of consume-ok that were captured before their basic.consume."""
-        self.consumers: dict[str, tuple[str | None, bool]] = {}
-        """Consumer tag to queue, or None where that is not known, and whether its messages are not acknowledged."""
-        self.gets: list[tuple[m.BasicGet, str | None]] = []
-        """basic.get without an answer yet; with the last queue."""
-        self.undelivered: dict[int, _Settling] = {}
-        """Delivery tag to message: delivered, not settled by the client."""
-        self.missed = self.missed_of_client = 0
-        """What the channel knows of what was missing (see `ConnectionState`)."""
-        self.published = -1
-        """Messages published since confirm.select; -1 where that is not known, as there are no confirms, or not
-        all was seen since."""
-        self.confirms: dict[int, _Settling] = {}
-        """Sequence number to message: published, not settled by the broker."""
 
 
 class ConnectionState:
@@ -99,7 +51,7 @@ class ConnectionState:
             self.connection = replace(connection, **told)
             self._known_consumers = dict(known.consumers)
         self._counts = counts
-        self._channels: dict[int, _Channel] = {}
+        self._channels: dict[int, Channel] = {}
         self._messages = 0
         self._is_foreign = False
         self._missed = 0
@@ -127,13 +79,13 @@ class ConnectionState:
             self._miss(event.from_client)
         return True
 
-    def _channel(self, number: int) -> _Channel:
+    def _channel(self, number: int) -> Channel:
         channel = self._channels.get(number)
         if channel is not None:
             if channel.missed != self._missed:
                 self._catch_up(channel)
         else:
-            channel = _Channel()
+            channel = Channel()
             if self._known_consumers:
                 channel.consumers.update(self._known_consumers.pop(number, {}))
             channel.missed, channel.missed_of_client = self._missed, self._missed_of_client
@@ -143,7 +95,7 @@ class ConnectionState:
                 self._counts.unknown_channels += 1
         return channel
 
-    def _await_settling(self, waiting: dict[int, _Settling], tag: int, settling: _Settling) -> None:
+    def _await_settling(self, waiting: dict[int, Settling], tag: int, settling: Settling) -> None:
         if _remember(waiting, tag, settling, limits.UNSETTLED):
             self._counts.forgotten_messages += 1
 
@@ -306,7 +258,7 @@ class ConnectionState:
         elif len(channel.early) < limits.EARLY_ANSWERS:
             channel.early.append(tag)
 
-    def _consumer(self, channel: _Channel, tag: str, consume: m.BasicConsume, last_queue: str | None) -> None:
+    def _consumer(self, channel: Channel, tag: str, consume: m.BasicConsume, last_queue: str | None) -> None:
         known = (consume.queue or last_queue, consume.no_ack)
         if _remember(channel.consumers, tag, known, limits.CONSUMERS):
             self._counts.forgotten_consumers += 1
@@ -352,7 +304,7 @@ class ConnectionState:
         self._missed += 1
         self._missed_of_client += from_client
 
-    def _catch_up(self, channel: _Channel) -> None:
+    def _catch_up(self, channel: Channel) -> None:
         """Counting is over where a publish may be among what is missing; so is pairing of questions and answers."""
         channel.gets.clear()
         channel.pending.clear()

@@ -1,5 +1,6 @@
 """Messages in time order in; calls with their legs and verdicts out."""
 
-from dissector.rpc.calls import CallCounts, Calls
+from dissector.rpc.calls import Calls
+from dissector.rpc.counts import CallCounts
 
 __all__ = ["CallCounts", "Calls"]

@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, ValuesView
 from typing import Final
 
-import msgspec
 from msgspec import UNSET
 
 from dissector import limits
@@ -21,35 +20,13 @@ from dissector.net import Malformed
 from dissector.oslo import HotMessage
 from dissector.rpc.appointments import Appointments
 from dissector.rpc.call import NO_REQUEST, Call, Key, Leg, failure_chars
+from dissector.rpc.counts import CallCounts
 from dissector.rpc.sight import Sight
 from dissector.rpc.topics import Topics
 from dissector.rpc.verdict import is_answered_elsewhere, misses_legs, verdict
 
 _TELLING: Final = frozenset({"gap", "basic.consume", "queue.declare"})
 """Events that tell something of requests, beside those that settle their messages."""
-
-
-class CallCounts(msgspec.Struct):
-    """What the records do not tell."""
-
-    calls: int = 0
-    """Requests given out."""
-    seen_twice: int = 0
-    """Legs seen at two points of their way (a proxy, two interfaces); each is in the records once."""
-    collisions: int = 0
-    """Messages with the id of another one; each is a request of its own."""
-    late: int = 0
-    """Messages that came after their request was given out."""
-    evicted: int = 0
-    """Requests given out before their verdict was known, because there were too many."""
-    bad_expirations: int = 0
-    """Calls whose expiration is no number of milliseconds, so that nobody can tell when they time out."""
-    forgotten_queues: int = 0
-    """Declared queues that were forgotten, as there were too many (`limits.DECLARED_QUEUES`)."""
-    forgotten_legs: int = 0
-    """Legs whose ack or confirm was not waited for any longer, as there were too many (`limits.UNSETTLED_LEGS`)."""
-    steps_back: int = 0
-    """Times that the capture's clock stepped back by more than a second."""
 
 
 class Calls:
