@@ -291,6 +291,9 @@ ROUTED_QUEUES_MESSAGES: Final = 20_000
 ROUTED_QUEUES_BYTES: Final = 64 << 20
 """What is to be written of these messages, for when they are large."""
 
+TOP_NOTES: Final = 100
+"""Lines that are told while the screen of ``top`` is up, and are told once more at its end: the last of them."""
+
 # --- rpc, calls ------------------------------------------------------------------------------------
 
 OPEN_CALLS: Final = 100_000
@@ -298,8 +301,8 @@ OPEN_CALLS: Final = 100_000
 kept for them counted: 160 MB."""
 
 FAILURE_CHARS: Final = 64 << 20
-"""Texts of failures, with their tracebacks, of requests whose verdict is waited for, in characters together; of more, the
-oldest requests are given out as they are."""
+"""Texts of failures, with their tracebacks, of requests whose verdict is waited for, in characters together; of more,
+the oldest requests are given out as they are."""
 
 CLOSED_IDS: Final = 200_000
 """Ids of requests that were given out, two a call, so that what still comes of them is not taken for a new one;
@@ -489,8 +492,8 @@ SCRUBBED_DIRECTIONS: Final = 4096
 # --- explain: one message taken apart -----------------------------------------------------------------
 
 EXPLAINED_BODY_BYTES: Final = 16 << 20
-"""Largest body whose JSON is taken apart; of a larger one the bytes are shown. RabbitMQ's own max_message_size is 16 MiB
-since 4.0."""
+"""Largest body whose JSON is taken apart; of a larger one the bytes are shown. RabbitMQ's own max_message_size is 16
+MiB since 4.0."""
 
 EXPLAINED_NODES: Final = 20_000
 """Parts of a body that are told, some 400 bytes each; nobody reads more of them."""
@@ -501,14 +504,15 @@ EXPLAINED_PACKETS_BYTES: Final = 256 << 20
 # --- tui: the terminal UI ------------------------------------------------------------------------------
 
 SPOOL_BYTES: Final = 16 << 30
-"""Packets of pipes, interfaces and compressed files that are written to a temporary file to be looked at again; of later
-ones the messages are listed and cannot be opened."""
+"""Packets of pipes, interfaces and compressed files that are written to a temporary file to be looked at again; of
+later ones the messages are listed and cannot be opened."""
 
 INDEXED_PACKETS: Final = 1 << 28
-"""Packets whose place is remembered, 8 bytes each: 2 GiB. Of later ones the messages are listed and cannot be opened."""
+"""Packets whose place is remembered, 8 bytes each: 2 GiB. Of later ones the messages are listed and cannot be
+opened."""
 
 INDEXED_MESSAGES: Final = 1 << 25
-"""Messages that are listed, some 70 bytes each: 2.3 GB; later ones are counted."""
+"""Messages that are listed, some 70 bytes each, all told: 2.3 GB; later ones are counted."""
 
 INDEXED_NAMES: Final = 1 << 20
 """Texts (methods, exchanges, routing keys, queues) by which messages are found without decoding them, some 150 bytes

@@ -45,13 +45,15 @@ class Sample(NamedTuple):
             "ports": ["5672"],
             "output": [str(self.folder / "output")],
             "saved": [],  # packets as captured: of its own test
-            **dict.fromkeys(("names", "known", "duration_s", "user", "more"), []),  # of an interface
+            **{name: [] for name in ("names", "known", "duration_s", "user", "more")},  # of an interface
             "status": ["failed", "ok,sent,pending,undelivered,timed_out"],
             "slower": ["0"],
             "jobs": ["2"],
             "sections": ["connections", "queues,bindings"],
             "queue": [self.queue, "no-such"],
             "fields": [],
+            "window_s": ["3600"],
+            "interval_s": ["1"],
         }
         assert name in known, f"osloshark {command} has a new option, {name}: say here what the tests give it"
         return known[name]
