@@ -5,7 +5,7 @@ VENV ?= .venv
 SECONDS ?= 60
 ROUNDS ?= 5
 BIN := $(VENV)/bin
-APT := tshark lua5.2 lua5.4 tcpdump rabbitmq-server iproute2 ethtool valgrind
+APT := tshark tmux lua5.2 lua5.4 tcpdump rabbitmq-server iproute2 ethtool valgrind
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick robustness fuzz bench live-bench growth instructions check fix coverage pcaps generate generate-check lua lua-check screenshot clean apt
@@ -20,7 +20,7 @@ test: $(VENV)/.test apt check ## Check the code and run all tests, installing wh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 test-quick: $(VENV)/.test ## Run the tests that need nothing but Python.
-	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns and not valgrind"
+	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns and not valgrind and not tmux"
 
 robustness: $(VENV)/.test apt ## Damage captures in every way and tell what comes back, beside stock tshark.
 	$(BIN)/python -m tests.robustness

@@ -21,6 +21,7 @@ MISSING = {
     "tshark": lambda: _without("tshark", "editcap", "mergecap", "text2pcap"),
     "broker": missing,
     "valgrind": lambda: _without("valgrind"),
+    "tmux": lambda: _without("tmux"),
     "netns": lambda: _without("tcpdump", "ip") + ([] if os.geteuid() == 0 else ["root"]),
 }
 

@@ -1,5 +1,6 @@
 """``-i``: what commands that read captures take from a live interface, and how that is opened."""
 
+import codecs
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # imported when an interface is opened: what reads files shal
 
 _META: Final = "dissector.interface"
 _METHODS: Final = ("auto", "child", "scapy")
+_CODECS: Final = ("unicode_escape", "utf-16-be", "latin-1")
+"""What views write odd characters with. Python imports a codec's module when it is first asked for."""
 
 
 class Interface(msgspec.Struct):
@@ -146,10 +149,14 @@ def open_live(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading | None:
         raise click.UsageError("-w reads captures twice; on an interface use 'osloshark live -w FILE'", context)
     # Some of it would be imported when it is first needed, and may not be readable for who we become.
     import brotli  # type: ignore[import-untyped]  # noqa: F401, PLC0415
+    import zstandard  # noqa: F401, PLC0415
 
     from dissector.capture.live import LiveCapture, account  # noqa: PLC0415 - see above
     from dissector.cli.learning import check, learned  # noqa: PLC0415
     from dissector.cli.signals import watch_hangups  # noqa: PLC0415
+
+    for name in _CODECS:
+        codecs.lookup(name)
 
     known: dict[Ends, Known] = {}
     path = wanted.known

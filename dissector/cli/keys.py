@@ -1,6 +1,7 @@
 """Keys as they are pressed, from a terminal."""
 
 import codecs
+import contextlib
 import os
 import select
 import sys
@@ -67,10 +68,8 @@ class Keyboard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor is not None:
-            try:
+            with contextlib.suppress(termios.error):  # the terminal is gone
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
-            except termios.error:  # the terminal is gone
-                pass
         if self._owned is not None:
             os.close(self._owned)
 
@@ -84,25 +83,27 @@ class Keyboard:
 
         ``quit`` where the terminal is gone.
         """
-        if self._descriptor is None or not self._is_ready(timeout_s):
+        if self._descriptor is None or not _is_ready(self._descriptor, timeout_s):
             return []
-        data = self._take()
-        while data.endswith("\x1b") and self._is_ready(_ESCAPE_S):
-            more = self._take()
-            if not more:
+        data = self._take(self._descriptor)
+        while data is not None and data.endswith("\x1b") and _is_ready(self._descriptor, _ESCAPE_S):
+            more = self._take(self._descriptor)
+            if more is None:
                 break
             data += more
-        return keys_in(data) if data else ["quit"]
+        return ["quit"] if data is None else keys_in(data)
 
-    def _is_ready(self, timeout_s: float) -> bool:
-        return bool(select.select([self._descriptor], [], [], timeout_s)[0])
-
-    def _take(self) -> str:
-        assert self._descriptor is not None
+    def _take(self, descriptor: int) -> str | None:
+        """Read what has come; None where nothing ever will."""
         try:
-            return self._decoder.decode(os.read(self._descriptor, _READ_BYTES))
+            data = os.read(descriptor, _READ_BYTES)
         except OSError:
-            return ""
+            return None
+        return self._decoder.decode(data) if data else None
+
+
+def _is_ready(descriptor: int, timeout_s: float) -> bool:
+    return bool(select.select([descriptor], [], [], timeout_s)[0])
 
 
 def keys_in(data: str) -> list[str]:

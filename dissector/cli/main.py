@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "live": "Show the messages on an interface, as they come.",
     "lua": "Give the plugin for Wireshark, or install it.",
     "read": "Show the messages of captures.",
+    "top": "Watch rates, slow methods, open calls, failures, quiet agents, live.",
     "trace": "Show everything about one request id, msg_id or the like, as a ladder.",
     "tui": "Look at messages and calls on the terminal: lists, trees, ladders.",
     "stats": "Show counts, rates, errors and latencies of requests.",

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from dissector.cli.filtering import filter_option
 from dissector.cli.main import EXIT_DAMAGED
 from dissector.cli.options import CONTEXT, capture_options, open_reading
 from dissector.cli.telling import tell
@@ -25,7 +26,7 @@ f follows a request over all services, q ends.
 
 @click.command("tui", epilog=EPILOG, context_settings=CONTEXT)
 @capture_options
-@click.option("-Y", "expression", metavar="FILTER", help="The display filter to begin with; see read -Y.")
+@filter_option
 def command(
     files: tuple[str, ...],
     *,
@@ -55,11 +56,12 @@ def command(
     session = Session(open_reading(files, ports), files, show_secrets=show_secrets)
     app = OslosharkApp(session, expression=expression)
     app.run()
-    if session.error is not None and not isinstance(session.error, UsageError | OSError):
-        raise session.error
-    if isinstance(session.error, UsageError):
+    if session.error is not None:
         raise session.error
     if not quiet:
         completeness = session.reading.completeness
         tell(completeness.summary(is_whole=not session.is_stopped))
     return EXIT_DAMAGED if session.reading.completeness.is_damaged else app.return_code or 0
+
+
+next(option for option in command.params if option.name == "output").hidden = True  # type: ignore[attr-defined]

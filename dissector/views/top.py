@@ -1,4 +1,4 @@
-"""The screen of ``top``, and the same as plain text: lines of pieces, each with its style, nothing in them unescaped."""
+"""The screen of ``top``, and the same as plain text: lines of pieces with their styles, nothing in them unescaped."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -107,12 +107,12 @@ COLUMNS: Final = (
     Column("", _KEY_LEAST, 0, lambda record: None, lambda value: ""),
     Column("req/s", 8, 0, lambda record: record.rate, _rate),
     Column("count", 8, 2, lambda record: record.count, _count),
-    Column("failed", 6, 0, lambda record: record.errors, _count, _BAD),
-    Column("timeout", 7, 0, lambda record: record.timeouts, _count, _BAD),
+    Column("failed", 7, 0, lambda record: record.errors, _count, _BAD),
+    Column("timeout", 8, 0, lambda record: record.timeouts, _count, _BAD),
     Column("p50", 8, 1, lambda record: record.latency.p50_s, _seconds),
     Column("p95", 8, 0, lambda record: record.latency.p95_s, _seconds),
     Column("max", 8, 0, lambda record: record.latency.max_s, _seconds),
-    Column("wait p95", 8, 3, lambda record: record.queue_wait.p95_s, _seconds),
+    Column("wait p95", 9, 3, lambda record: record.queue_wait.p95_s, _seconds),
 )
 """The first is the group's name."""
 
@@ -139,7 +139,7 @@ def text(snapshot: Snapshot, state: State) -> bytes:
 
 
 def _head(snapshot: Snapshot, state: State, width: int | None) -> list[Line]:
-    drops = (state.kernel_drops or 0) + state.own_drops
+    kernel, own = state.kernel_drops, state.own_drops
     when = _clock(snapshot.now_ns) if snapshot.now_ns else "no packets yet"
     first = [
         (f"osloshark top: {escape(state.source)}", _TITLE),
@@ -160,11 +160,14 @@ def _head(snapshot: Snapshot, state: State, width: int | None) -> list[Line]:
         (f"Agents {snapshot.agents:,}", ""),
         (f"quiet {len(snapshot.quiet):,}", _BAD if snapshot.quiet else ""),
         (f"Gaps {snapshot.gaps:,}", _WARN if snapshot.gaps else ""),
-        (f"Drops {drops:,}", _WARN if drops else ""),
+        (f"Kernel drops {'?' if kernel is None else f'{kernel:,}'}", _WARN if kernel else ""),
+        *([(f"Own drops {own:,}", _WARN if own else "")] if state.is_live else []),
     ]
     lines = [*_flow(first, width), *_flow(parts, width)]
     if state.filter:
-        lines.append([("Filter: ", _TITLE), (escape(state.filter), "")])
+        lines.append(
+            [("Filter: ", _TITLE), (escape(state.filter), ""), ("" if width is None else "  (Esc: none)", "dim")]
+        )
     return lines
 
 

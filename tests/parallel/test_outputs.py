@@ -92,3 +92,12 @@ def test_python_interface():
     records = list(dissector.read(path))
     assert list(dissector.read(path, jobs=2)) == records
     assert records
+
+
+def test_so_many_processes_at_most():
+    path = str(truth.captures()["demo"])
+    done = run(["read", "--jobs", str(limits.MOST_JOBS + 1), path])
+    assert done.status == 2
+    assert str(limits.MOST_JOBS) in done.errors.decode()
+    alone = run(["read", "--jobs", "1", path])
+    assert run(["read", "--jobs", str(limits.MOST_JOBS), path]) == alone
