@@ -1,6 +1,8 @@
 """Makes the pictures in the README: what commands show of a shipped capture."""
 
+import asyncio
 import io
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,10 +12,19 @@ from rich.console import Console
 from rich.text import Text
 
 import dissector
+from dissector.reading import Reading
+from dissector.tui.app import OslosharkApp
+from dissector.tui.session import Session
 
 HERE = Path(__file__).parent
 COLUMNS = 160
 CAPTURE = "pcaps/demo.pcap"
+SCREENS = {
+    "tui.svg": ["j", "enter", "down", "down", "down", "down"],
+    "tui-calls.svg": ["2", "down", "down"],
+    "tui-ladder.svg": ["2", "down", "enter"],
+}
+"""Pictures of the terminal UI, and the keys that lead there."""
 
 
 def main() -> None:
@@ -24,6 +35,24 @@ def main() -> None:
     request_id = _busiest_request()
     shown = _on_terminal([osloshark, "trace", "-q", request_id, CAPTURE]).splitlines()
     _draw("trace.svg", f"osloshark trace {request_id[:12]} {CAPTURE}", shown[:26])
+    asyncio.run(_screens())
+
+
+async def _screens() -> None:
+    """Draw screens of the terminal UI."""
+    for name, keys in SCREENS.items():
+        session = Session(Reading([CAPTURE]), [CAPTURE])
+        app = OslosharkApp(session)
+        async with app.run_test(size=(120, 34)) as pilot:
+            while not session.is_done:
+                await pilot.pause(0.05)
+            await pilot.pause(0.5)
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause(0.3)
+            # Without the shapes of a font from elsewhere.
+            svg = re.sub(r"@font-face \{.*?\}", "", app.export_screenshot(title="osloshark tui"), flags=re.DOTALL)
+            (HERE / name).write_text(re.sub(r"terminal-\d+", "terminal-osloshark", svg))
 
 
 def _busiest_request() -> str:

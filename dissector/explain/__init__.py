@@ -1,1 +1,1 @@
-"""Byte ranges of one chosen message, by construct; beside the flow, never on the stream."""
+"""One chosen message explained: everything in it as a tree, each part with its bytes; beside the flow, never on it."""

@@ -1,7 +1,8 @@
 """Frames, methods, content headers and field tables as construct declarations, interpreted from the spec table.
 
-They parse and build. They are slow: for one chosen message, and the oracle that the tests hold against the
-fast decoders. Every parser raises ``construct.ConstructError`` on what does not follow the declaration.
+They parse, build, and tell where each part lies (`dissector.explain.trace`). They are slow: for one chosen message,
+and the oracle that the tests hold against the fast decoders. Every parser raises ``construct.ConstructError`` on what
+does not follow the declaration.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import construct as c  # type: ignore[import-untyped]
 
 from dissector.amqp.constants import FIELD_TYPES, FRAME_END
 from dissector.amqp.spec import CLASSES, Argument, Class, Method
+from dissector.explain.trace import Traced, traced
 
 SHORT_STRING: Final = c.ExprAdapter(
     c.Prefixed(c.Int8ub, c.GreedyBytes),
@@ -39,7 +41,7 @@ _KINDS: Final = {
     "int64": c.Int64sb,
     "float": c.Float32b,
     "double": c.Float64b,
-    "decimal": c.Struct("scale" / c.Int8ub, "unscaled" / c.Int32sb),
+    "decimal": c.Struct(traced("scale", c.Int8ub), traced("unscaled", c.Int32sb)),
     "longstr": LONG_STRING,
     "bytes": LONG_STRING,
     "array": c.LazyBound(lambda: FIELD_ARRAY),
@@ -48,14 +50,17 @@ _KINDS: Final = {
     "void": c.Pass,
 }
 _VALUE: Final = (
-    "tag" / c.Bytes(1),
-    "value" / c.Switch(c.this.tag, {row.tag: _KINDS[row.kind] for row in FIELD_TYPES}, default=c.Error),
+    traced("tag", c.Bytes(1)),
+    traced("value", c.Switch(c.this.tag, {row.tag: _KINDS[row.kind] for row in FIELD_TYPES}, default=c.Error)),
 )
 
-FIELD_ARRAY: Final[Any] = _filled_with(c.Struct(*_VALUE))
+ITEM: Final = "item"
+"""What the trace calls each entry of a table or an array."""
+
+FIELD_ARRAY: Final[Any] = _filled_with(Traced(ITEM, c.Struct(*_VALUE)))
 """A list of ``{tag, value}``."""
 
-FIELD_TABLE: Final[Any] = _filled_with(c.Struct("name" / SHORT_STRING, *_VALUE))
+FIELD_TABLE: Final[Any] = _filled_with(Traced(ITEM, c.Struct(traced("name", SHORT_STRING), *_VALUE)))
 """Clause 4.2.5.5: a list of ``{name, tag, value}``; the tag is one octet of `FIELD_TYPES`."""
 
 _ARGUMENTS: Final = {
@@ -83,7 +88,8 @@ def _octets_of_bits(arguments: tuple[Argument, ...]) -> list[Argument | list[Arg
     return layout
 
 
-_BITS: Final = "bits_from_"
+BITS: Final = "bits_from_"
+"""What the name of a field begins with that holds bits; the name of the first of them follows."""
 _LAYOUTS: Final = {
     (klass.id, method.id): _octets_of_bits(method.arguments) for klass in CLASSES for method in klass.methods
 }
@@ -94,12 +100,12 @@ def _method(klass: Class, method: Method) -> Any:  # noqa: ANN401
     for item in _LAYOUTS[klass.id, method.id]:
         if isinstance(item, list):  # the first argument is the lowest bit
             flags = [bit.name / c.Flag for bit in reversed(item)]
-            arguments.append((_BITS + item[0].name) / c.BitStruct(c.Padding(8 - len(item)), *flags))
+            arguments.append(traced(BITS + item[0].name, c.BitStruct(c.Padding(8 - len(item)), *flags)))
         else:
-            arguments.append(item.name / _ARGUMENTS[item.type])
+            arguments.append(traced(item.name, _ARGUMENTS[item.type]))
     return c.Struct(
-        "class_id" / c.Const(klass.id, c.Int16ub),
-        "method_id" / c.Const(method.id, c.Int16ub),
+        traced("class_id", c.Const(klass.id, c.Int16ub)),
+        traced("method_id", c.Const(method.id, c.Int16ub)),
         "arguments" / c.Struct(*arguments),
         c.Terminated,
     )
@@ -124,16 +130,17 @@ def _flags_of(properties: Mapping[str, Any]) -> list[int]:
 
 def _property(argument: Argument) -> Any:  # noqa: ANN401
     flag = _FLAGS[argument.name]
-    return argument.name / c.If(lambda context: context._.flags[0] & flag, _ARGUMENTS[argument.type])
+    given = traced(argument.name, _ARGUMENTS[argument.type])
+    return argument.name / c.If(lambda context: context._.flags[0] & flag, given)
 
 
 CONTENT_HEADER: Final = c.Struct(
-    "class_id" / c.Const(_BASIC.id, c.Int16ub),
-    "weight" / c.Const(0, c.Int16ub),
-    "body_size" / c.Int64ub,
+    traced("class_id", c.Const(_BASIC.id, c.Int16ub)),
+    traced("weight", c.Const(0, c.Int16ub)),
+    traced("body_size", c.Int64ub),
     "flags"
     / c.Rebuild(
-        c.RepeatUntil(lambda word, _, __: not word & 1, c.Int16ub),
+        Traced("flags", c.RepeatUntil(lambda word, _, __: not word & 1, c.Int16ub)),
         lambda context: _flags_of(context.properties),
     ),
     "properties" / c.Struct(*(_property(argument) for argument in _BASIC.properties)),
@@ -142,11 +149,11 @@ CONTENT_HEADER: Final = c.Struct(
 """Clause 4.2.6.1. ``properties`` holds every property, None where it is absent; the flags follow from it."""
 
 FRAME: Final = c.Struct(
-    "type" / c.Int8ub,
-    "channel" / c.Int16ub,
-    "size" / c.Rebuild(c.Int32ub, c.len_(c.this.payload)),
-    "payload" / c.Bytes(c.this.size),
-    "end" / c.Const(bytes([FRAME_END])),
+    traced("type", c.Int8ub),
+    traced("channel", c.Int16ub),
+    "size" / c.Rebuild(Traced("size", c.Int32ub), c.len_(c.this.payload)),
+    traced("payload", c.Bytes(c.this.size)),
+    traced("end", c.Const(bytes([FRAME_END]))),
 )
 """Clause 4.2.3; ``size`` is the payload's, and follows from it."""
 
@@ -156,7 +163,7 @@ def build_method(class_id: int, method_id: int, arguments: Mapping[str, Any]) ->
     fields: dict[str, Any] = {}
     for item in _LAYOUTS[class_id, method_id]:
         if isinstance(item, list):
-            fields[_BITS + item[0].name] = {bit.name: arguments[bit.name] for bit in item}
+            fields[BITS + item[0].name] = {bit.name: arguments[bit.name] for bit in item}
         else:
             fields[item.name] = arguments[item.name]
     return bytes(METHODS[class_id, method_id].build({"arguments": fields}))
@@ -174,7 +181,7 @@ def parse_method(payload: bytes) -> tuple[tuple[int, int], dict[str, Any]]:
     arguments: dict[str, Any] = {}
     for item in _LAYOUTS[class_id, method_id]:
         if isinstance(item, list):
-            arguments |= {bit.name: fields[_BITS + item[0].name][bit.name] for bit in item}
+            arguments |= {bit.name: fields[BITS + item[0].name][bit.name] for bit in item}
         else:
             arguments[item.name] = fields[item.name]
     return (class_id, method_id), arguments

@@ -111,6 +111,7 @@ class Json:
         self._text = text
 
     def string(self, node: Node) -> str:
+        """Give what a string says."""
         raw = self._text[node[1] : node[2]]
         if "\\" not in raw:
             return raw
@@ -119,6 +120,7 @@ class Json:
         return said
 
     def places(self, node: Node, found: Sequence[Range]) -> Iterator[Range]:
+        """Turn places in what a string says into places in the text; each for itself, in any order."""
         if not found:
             return
         base = node[1]
@@ -140,8 +142,10 @@ class Json:
             yield place(start), place(end), fill
 
     def number(self, node: Node) -> Iterator[Range]:
+        """Overwrite the digits of a number."""
         for digits in _DIGITS.finditer(self._text, node[1], node[2]):
             yield *digits.span(), FILL_DIGIT
 
     def inside(self, text: str, masked: str) -> list[Range] | None:
+        """Find the secrets in a string that is JSON itself."""
         return inside(text, masked)
