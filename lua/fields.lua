@@ -59,7 +59,8 @@ function M.register(proto)
     for _, row in ipairs(rows) do
       if not STOCK[row.name] then
         local field = make(row)
-        M.by_name[row.name] = { field = field, kind = string.gsub(row.kind, "%[%]$", "") }
+        local is_packet = LINKS[row.name] or string.find(row.name, "^rpc%.frames%.") ~= nil
+        M.by_name[row.name] = { field = field, kind = string.gsub(row.kind, "%[%]$", ""), is_packet = is_packet }
         M.all[#M.all + 1] = field
       end
     end

@@ -2,6 +2,7 @@
 
 local M = {}
 
+local byte, char, floor, find = string.byte, string.char, math.floor, string.find
 local METHODS = { "uncompress_zlib", "uncompress" } -- Wireshark 4.4 and later; before that
 
 -- Which method this version has.
@@ -17,6 +18,38 @@ local function method_of(range)
   return nil
 end
 
+-- The octets of a number, the least first.
+local function u32_octets(number)
+  local octets = {}
+  for index = 1, 4 do
+    octets[index] = number % 256
+    number = floor(number / 256)
+  end
+  return char(octets[1], octets[2], octets[3], octets[4])
+end
+
+-- Adler-32 (RFC 1950, clause 8.2).
+local function adler32(octets)
+  local a, b = 1, 0
+  for first = 1, #octets, 2048 do
+    for at = first, math.min(first + 2047, #octets) do
+      a = a + byte(octets, at)
+      b = b + a
+    end
+    a, b = a % 65521, b % 65521
+  end
+  return b * 65536 + a
+end
+
+-- Whether the end of a stream that says what it holds is there: Wireshark gives of a damaged one what comes before the fault.
+-- Of gzip (RFC 1952, clause 2.3.1) it is the size, of zlib the checksum; more octets may follow.
+local function has_end(octets, plain)
+  if byte(octets, 1) == 31 and byte(octets, 2) == 139 then
+    return find(octets, u32_octets(#plain % 4294967296), 11, true) ~= nil
+  end
+  return find(octets, string.reverse(u32_octets(adler32(plain))), 3, true) ~= nil
+end
+
 -- The octets of a zlib or gzip stream, while a packet is dissected; nil where it is none or is cut short. The caller bounds
 -- how many octets go in, and with that how many come out.
 function M.zlib(octets)
@@ -29,7 +62,8 @@ function M.zlib(octets)
   if not is_whole or not plain then
     return nil
   end
-  return plain:raw()
+  local text = plain:raw()
+  return has_end(octets, text) and text or nil
 end
 
 return M

@@ -2,7 +2,7 @@
 
 local M = {}
 
-local byte, gsub = string.byte, string.gsub
+local byte, find, gsub = string.byte, string.find, string.gsub
 
 local NULL = {}
 M.NULL = NULL
@@ -15,6 +15,9 @@ end
 
 -- A string in JSON, quotes and all.
 function M.quote(text)
+  if not find(text, '[%z\1-\31"\\]') then
+    return '"' .. text .. '"'
+  end
   return '"' .. gsub(text, '[%z\1-\31"\\]', escape_control) .. '"'
 end
 

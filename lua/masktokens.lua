@@ -67,6 +67,14 @@ local function unescape(text)
   return table.concat(parts)
 end
 
+-- Undoes compatibility forms of letters, such as full-width ones.
+function M.fold(text)
+  if find(text, "[\194-\244]") then
+    text = gsub(text, "[\194-\244][\128-\191]+", compatible)
+  end
+  return text
+end
+
 -- Undoes what hides a name: compatibility forms of letters, JSON's escapes of letters, colours, NULs of UTF-16.
 function M.plain(text)
   if find(text, "\\u", 1, true) then
@@ -75,11 +83,7 @@ function M.plain(text)
   if find(text, "\27", 1, true) then
     text = gsub(text, "\27%[[0-9;]*m", "")
   end
-  text = gsub(text, M.BINARY, "")
-  if find(text, "[\194-\244]") then
-    text = gsub(text, "[\194-\244][\128-\191]+", compatible)
-  end
-  return text
+  return M.fold((gsub(text, M.BINARY, "")))
 end
 
 -- Masks JSON Web Tokens: eyJ…, with at least one part behind a dot.

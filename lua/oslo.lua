@@ -178,30 +178,31 @@ function M.masked_failure(failure)
   return masked
 end
 
--- The values that the record of a message shows, by the names of its fields; `keep` says that secrets are shown.
-function M.record(decoded, keep)
+-- The values that the record of a message shows, by the names of its fields; `keep` says that secrets are shown. Of args,
+-- context, result and payload those are left out which `is_wanted(name)` denies.
+function M.record(decoded, keep, is_wanted)
   local vals = decoded.message.vals
   local mask = keep and function(value) return value end or masking.mask
   local name = keep and mask or function(value) return value and masktext.mask_text(value) end
   local context = { keys = {}, vals = {} }
-  for _, key in ipairs(decoded.message.keys) do
+  for _, key in ipairs(is_wanted("context") and decoded.message.keys or {}) do
     if string.sub(key, 1, #CONTEXT) == CONTEXT then
       local short = string.sub(key, #CONTEXT + 1)
       context.keys[#context.keys + 1] = short
       context.vals[short] = vals[key]
     end
   end
-  local args = json.is_object(vals.args) and mask(vals.args) or nil
+  local args = is_wanted("args") and json.is_object(vals.args) and mask(vals.args) or nil
   local failure = decoded.failure
   return {
     kind = decoded.kind, envelope = decoded.envelope, method = name(decoded.method), namespace = name(decoded.namespace),
     version = decoded.version, args = args ~= MASK and args or nil,
     context = #context.keys > 0 and mask(context) or nil, msg_id = decoded.msg_id, reply_q = decoded.reply_q,
     unique_id = decoded.unique_id, request_id = decoded.request_id, timeout_s = decoded.timeout_s,
-    result = vals.result ~= nil and mask(vals.result) or nil,
+    result = is_wanted("result") and vals.result ~= nil and mask(vals.result) or nil,
     failure = failure and (keep and failure or M.masked_failure(failure)), ending = decoded.ending,
     event_type = name(decoded.event_type), publisher_id = name(decoded.publisher_id), priority = decoded.priority,
-    payload = vals.payload ~= nil and mask(vals.payload) or nil, message_id = decoded.message_id,
+    payload = is_wanted("payload") and vals.payload ~= nil and mask(vals.payload) or nil, message_id = decoded.message_id,
   }
 end
 

@@ -2147,7 +2147,7 @@ modules.jsonwrite = function(need)
 
 local M = {}
 
-local byte, gsub = string.byte, string.gsub
+local byte, find, gsub = string.byte, string.find, string.gsub
 
 local NULL = {}
 M.NULL = NULL
@@ -2160,6 +2160,9 @@ end
 
 -- A string in JSON, quotes and all.
 function M.quote(text)
+  if not find(text, '[%z\1-\31"\\]') then
+    return '"' .. text .. '"'
+  end
   return '"' .. gsub(text, '[%z\1-\31"\\]', escape_control) .. '"'
 end
 
@@ -3712,7 +3715,8 @@ function M.register(proto)
     for _, row in ipairs(rows) do
       if not STOCK[row.name] then
         local field = make(row)
-        M.by_name[row.name] = { field = field, kind = string.gsub(row.kind, "%[%]$", "") }
+        local is_packet = LINKS[row.name] or string.find(row.name, "^rpc%.frames%.") ~= nil
+        M.by_name[row.name] = { field = field, kind = string.gsub(row.kind, "%[%]$", ""), is_packet = is_packet }
         M.all[#M.all + 1] = field
       end
     end
@@ -4478,6 +4482,7 @@ modules.inflate = function(need)
 
 local M = {}
 
+local byte, char, floor, find = string.byte, string.char, math.floor, string.find
 local METHODS = { "uncompress_zlib", "uncompress" } -- Wireshark 4.4 and later; before that
 
 -- Which method this version has.
@@ -4493,6 +4498,38 @@ local function method_of(range)
   return nil
 end
 
+-- The octets of a number, the least first.
+local function u32_octets(number)
+  local octets = {}
+  for index = 1, 4 do
+    octets[index] = number % 256
+    number = floor(number / 256)
+  end
+  return char(octets[1], octets[2], octets[3], octets[4])
+end
+
+-- Adler-32 (RFC 1950, clause 8.2).
+local function adler32(octets)
+  local a, b = 1, 0
+  for first = 1, #octets, 2048 do
+    for at = first, math.min(first + 2047, #octets) do
+      a = a + byte(octets, at)
+      b = b + a
+    end
+    a, b = a % 65521, b % 65521
+  end
+  return b * 65536 + a
+end
+
+-- Whether the end of a stream that says what it holds is there: Wireshark gives of a damaged one what comes before the fault.
+-- Of gzip (RFC 1952, clause 2.3.1) it is the size, of zlib the checksum; more octets may follow.
+local function has_end(octets, plain)
+  if byte(octets, 1) == 31 and byte(octets, 2) == 139 then
+    return find(octets, u32_octets(#plain % 4294967296), 11, true) ~= nil
+  end
+  return find(octets, string.reverse(u32_octets(adler32(plain))), 3, true) ~= nil
+end
+
 -- The octets of a zlib or gzip stream, while a packet is dissected; nil where it is none or is cut short. The caller bounds
 -- how many octets go in, and with that how many come out.
 function M.zlib(octets)
@@ -4505,72 +4542,8 @@ function M.zlib(octets)
   if not is_whole or not plain then
     return nil
   end
-  return plain:raw()
-end
-
-return M
-end
-
--- secretkeys ------------------------------------------------------------------------------------------------------
-modules.secretkeys = function(need)
--- The names of what must not be shown, by the tables of osloshark: matched in any case, with any sign or none between
--- their words.
-
-local tables = need("tables")
-
-local M = {}
-
-local find, lower = string.find, string.lower
-local STEMS = tables.secrets.stems
-
--- Few parts of which every name of a secret holds one: nearly no text holds any.
-local PARTS = tables.secrets.parts
-
--- Tells whether a text in lower case may hold a name of a secret: never false where it does; quick.
-function M.mentions_secret(text)
-  for index = 1, #PARTS do
-    local part = PARTS[index]
-    if find(text, part[1], 1, true) and (not part[2] or find(text, part[2], 1, true)) then
-      return true
-    end
-  end
-  return false
-end
-
--- Whether `pass` at `at` is a word of a name: not that of bypass, compass, surpass, trespass, passive.
-local function is_pass(text, at)
-  if find(text, "^%l", at + 4) then
-    return false
-  end
-  for _, before in ipairs(tables.secrets.not_before_pass) do
-    if at > #before and string.sub(text, at - #before, at - 1) == before then
-      return false
-    end
-  end
-  return true
-end
-
--- The next `pass` that is a word, from `from` on.
-function M.find_pass(text, from)
-  local at = find(text, "pass", from, true)
-  while at and not is_pass(text, at) do
-    at = find(text, "pass", at + 1, true)
-  end
-  return at
-end
-
--- Tells whether a key names a secret: whether any of the stems is a part of it, or it ends with `pass`.
-function M.names_secret(key)
-  local text = lower(key)
-  if not M.mentions_secret(text) then
-    return false
-  end
-  for index = 1, #STEMS do
-    if find(text, STEMS[index]) then
-      return true
-    end
-  end
-  return M.find_pass(text, 1) ~= nil
+  local text = plain:raw()
+  return has_end(octets, text) and text or nil
 end
 
 return M
@@ -4923,6 +4896,14 @@ local function unescape(text)
   return table.concat(parts)
 end
 
+-- Undoes compatibility forms of letters, such as full-width ones.
+function M.fold(text)
+  if find(text, "[\194-\244]") then
+    text = gsub(text, "[\194-\244][\128-\191]+", compatible)
+  end
+  return text
+end
+
 -- Undoes what hides a name: compatibility forms of letters, JSON's escapes of letters, colours, NULs of UTF-16.
 function M.plain(text)
   if find(text, "\\u", 1, true) then
@@ -4931,11 +4912,7 @@ function M.plain(text)
   if find(text, "\27", 1, true) then
     text = gsub(text, "\27%[[0-9;]*m", "")
   end
-  text = gsub(text, M.BINARY, "")
-  if find(text, "[\194-\244]") then
-    text = gsub(text, "[\194-\244][\128-\191]+", compatible)
-  end
-  return text
+  return M.fold((gsub(text, M.BINARY, "")))
 end
 
 -- Masks JSON Web Tokens: eyJ…, with at least one part behind a dot.
@@ -5048,6 +5025,72 @@ function M.mask_bearer(text)
   end
   local value = string.rep("[.~+/=%-" .. shapes.WORD .. "]", 8) .. "[.~+/=%-" .. shapes.WORD .. "]*"
   return (gsub(text, "([bB][eE][aA][rR][eE][rR][" .. shapes.SPACE .. "]+)" .. value, "%1" .. MASK))
+end
+
+return M
+end
+
+-- secretkeys ------------------------------------------------------------------------------------------------------
+modules.secretkeys = function(need)
+-- The names of what must not be shown, by the tables of osloshark: matched in any case, with any sign or none between
+-- their words.
+
+local tables = need("tables")
+local tokens = need("masktokens")
+
+local M = {}
+
+local find, lower = string.find, string.lower
+local STEMS = tables.secrets.stems
+
+-- Few parts of which every name of a secret holds one: nearly no text holds any.
+local PARTS = tables.secrets.parts
+
+-- Tells whether a text in lower case may hold a name of a secret: never false where it does; quick.
+function M.mentions_secret(text)
+  for index = 1, #PARTS do
+    local part = PARTS[index]
+    if find(text, part[1], 1, true) and (not part[2] or find(text, part[2], 1, true)) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether `pass` at `at` is a word of a name: not that of bypass, compass, surpass, trespass, passive.
+local function is_pass(text, at)
+  if find(text, "^%l", at + 4) then
+    return false
+  end
+  for _, before in ipairs(tables.secrets.not_before_pass) do
+    if at > #before and string.sub(text, at - #before, at - 1) == before then
+      return false
+    end
+  end
+  return true
+end
+
+-- The next `pass` that is a word, from `from` on.
+function M.find_pass(text, from)
+  local at = find(text, "pass", from, true)
+  while at and not is_pass(text, at) do
+    at = find(text, "pass", at + 1, true)
+  end
+  return at
+end
+
+-- Tells whether a key names a secret: whether any of the stems is a part of it, or it ends with `pass`.
+function M.names_secret(key)
+  local text = lower(tokens.fold(key))
+  if not M.mentions_secret(text) then
+    return false
+  end
+  for index = 1, #STEMS do
+    if find(text, STEMS[index]) then
+      return true
+    end
+  end
+  return M.find_pass(text, 1) ~= nil
 end
 
 return M
@@ -5846,30 +5889,31 @@ function M.masked_failure(failure)
   return masked
 end
 
--- The values that the record of a message shows, by the names of its fields; `keep` says that secrets are shown.
-function M.record(decoded, keep)
+-- The values that the record of a message shows, by the names of its fields; `keep` says that secrets are shown. Of args,
+-- context, result and payload those are left out which `is_wanted(name)` denies.
+function M.record(decoded, keep, is_wanted)
   local vals = decoded.message.vals
   local mask = keep and function(value) return value end or masking.mask
   local name = keep and mask or function(value) return value and masktext.mask_text(value) end
   local context = { keys = {}, vals = {} }
-  for _, key in ipairs(decoded.message.keys) do
+  for _, key in ipairs(is_wanted("context") and decoded.message.keys or {}) do
     if string.sub(key, 1, #CONTEXT) == CONTEXT then
       local short = string.sub(key, #CONTEXT + 1)
       context.keys[#context.keys + 1] = short
       context.vals[short] = vals[key]
     end
   end
-  local args = json.is_object(vals.args) and mask(vals.args) or nil
+  local args = is_wanted("args") and json.is_object(vals.args) and mask(vals.args) or nil
   local failure = decoded.failure
   return {
     kind = decoded.kind, envelope = decoded.envelope, method = name(decoded.method), namespace = name(decoded.namespace),
     version = decoded.version, args = args ~= MASK and args or nil,
     context = #context.keys > 0 and mask(context) or nil, msg_id = decoded.msg_id, reply_q = decoded.reply_q,
     unique_id = decoded.unique_id, request_id = decoded.request_id, timeout_s = decoded.timeout_s,
-    result = vals.result ~= nil and mask(vals.result) or nil,
+    result = is_wanted("result") and vals.result ~= nil and mask(vals.result) or nil,
     failure = failure and (keep and failure or M.masked_failure(failure)), ending = decoded.ending,
     event_type = name(decoded.event_type), publisher_id = name(decoded.publisher_id), priority = decoded.priority,
-    payload = vals.payload ~= nil and mask(vals.payload) or nil, message_id = decoded.message_id,
+    payload = is_wanted("payload") and vals.payload ~= nil and mask(vals.payload) or nil, message_id = decoded.message_id,
   }
 end
 
@@ -6227,6 +6271,7 @@ local callbook = need("calls")
 local connections = need("connection")
 local contents = need("contents")
 local heap = need("heap")
+local masktext = need("masktext")
 local oslo = need("oslo")
 local statistics = need("statistics")
 
@@ -6289,7 +6334,8 @@ function M.decode(message, body, inflate)
     if not plain then
       local why = tables.zlib_names[compression] and "damaged, too large, or more than this Wireshark can undo"
         or "this plugin cannot undo it"
-      return { text = "***", reason = "compression " .. string.sub(compression, 1, 64) .. ": " .. why, is_hidden = true }
+      local named = string.sub(masktext.mask_text(compression), 1, 64)
+      return { text = "***", reason = "compression " .. named .. ": " .. why, is_hidden = true }
     end
     body = plain
   end
@@ -6508,7 +6554,7 @@ local summary = need("summary")
 local M = {}
 
 local NULL = json.NULL
-local find, format, gsub = string.find, string.format, string.gsub
+local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
 local MEMBERS = tables.limits.PLUGIN_MEMBERS
 
 -- Text as Wireshark's strings can hold it: they end at a NUL.
@@ -6530,13 +6576,20 @@ local CONVERT = {
   integer = uint64,
 }
 
--- Adds a field below `parent`, unless the value is nil; gives its item.
+-- The names of the fields that a filter or an output asks for, where no tree is drawn; nil where one is.
+local wanted
+
+local function is_wanted(name)
+  return not wanted or wanted[name]
+end
+
+-- Adds a field below `parent`, unless the value is nil or nothing asks for it; gives its item.
 local function put(parent, name, value, range)
-  if value == nil then
+  if value == nil or (wanted and not wanted[name]) then
     return nil
   end
   local row = fields.by_name[name]
-  if find(name, "^rpc%.frames%.") or find(name, "_in$") then
+  if row.is_packet then
     return parent:add(row.field, range, value)
   end
   local convert = CONVERT[row.kind]
@@ -6610,7 +6663,7 @@ local function put_failure(parent, prefix, failure, range)
   local item = parent:add(range, "Failure: " .. printable((failure.class or "exception") .. ": " .. (failure.message or "")))
   for _, name in ipairs({ "class", "module", "message", "traceback" }) do
     local field = put(item, prefix .. "." .. name, failure[name], range)
-    if name == "traceback" and failure.traceback then
+    if field and name == "traceback" then
       field:set_text("Traceback")
       for line in string.gmatch(failure.traceback, "[^\n]+") do
         field:add(range, printable(line))
@@ -6647,7 +6700,7 @@ local function view_of(context, parts)
   local source = context.keeps_secrets and "oslo.message, decoded" or "oslo.message, decoded, secrets masked"
   local tvb = ByteArray.new(text, true):tvb(source)
   view.whole = tvb:range()
-  view.top = view.spans[shown]
+  view.text, view.top = text, view.spans[shown]
   view.range = function(begin, stop)
     return tvb:range(begin, stop - begin)
   end
@@ -6655,19 +6708,27 @@ local function view_of(context, parts)
 end
 
 local function put_oslo(tree, message, context)
-  local record = oslo.record(message.decoded, context.keeps_secrets)
+  local has_members = is_wanted("oslo.member")
+  local record = oslo.record(message.decoded, context.keeps_secrets, function(name)
+    return has_members or is_wanted("oslo." .. name)
+  end)
   local view = view_of(context, record)
   for _, name in ipairs(OSLO) do
     local value = record[name]
     if IN_JSON[name] and value ~= nil then
       if value ~= NULL then
-        local text = json.encode(value)
         local span = view.top and view.top[name]
+        -- The span begins with the name in quotes and a colon.
+        local text = span and sub(view.text, span[1] + #name + 4, span[2]) or json.encode(value)
         local range = span and view.range(span[1], span[2]) or context.range
         local item = put(tree, "oslo." .. name, text, range)
         if type(value) == "table" and not value.num then
-          item:set_text(name .. (value.n and format(" [%d]", value.n) or format(" {%d}", #value.keys)))
-          put_members(item, value, name, view)
+          if item then
+            item:set_text(name .. (value.n and format(" [%d]", value.n) or format(" {%d}", #value.keys)))
+          end
+          if has_members then
+            put_members(item or tree, value, name, view)
+          end
         end
       end
     else
@@ -6694,7 +6755,24 @@ local function put_body(tree, message, context)
   put(tree, "body.reason", decoded.reason, range)
 end
 
-local PROPERTIES = "amqp.properties."
+local PROPERTIES = {}
+for index, property in ipairs(tables.properties) do
+  PROPERTIES[index] = { name = property.name, kind = property.kind, field = "amqp.properties." .. property.name }
+end
+
+-- The fields of the registry whose names match, with the part of the name that is captured.
+local function rows_of(pattern)
+  local rows = {}
+  for _, row in ipairs(tables.fields) do
+    local name = string.match(row.name, pattern)
+    if name then
+      rows[#rows + 1] = { name = name, field = row.name }
+    end
+  end
+  return rows
+end
+
+local AMQP, RPC = rows_of("^amqp%.([%w_]+)$"), rows_of("^rpc%.(.*)$")
 
 local function put_amqp(tree, message, context)
   local keep, range, method, info = context.keeps_secrets, context.range, message.method, message.info
@@ -6706,22 +6784,21 @@ local function put_amqp(tree, message, context)
     vhost = info.vhost, user = info.user, connection_name = info.name, node = info.node, body_size = message.body_size,
   }
   local item = tree:add(range, "AMQP " .. method.name)
-  for _, row in ipairs(tables.fields) do
-    local name = string.match(row.name, "^amqp%.([%w_]+)$")
-    if name and values[name] ~= nil then
-      put(item, row.name, values[name], range)
-    end
+  for _, row in ipairs(AMQP) do
+    put(item, row.field, values[row.name], range)
   end
-  for _, property in ipairs(tables.properties) do
+  for _, property in ipairs(PROPERTIES) do
     local value = message.properties[property.name]
-    if property.kind == "timestamp" and value then
+    if not is_wanted(property.field) then
+      value = nil
+    elseif property.kind == "timestamp" and value then
       value = tonumber(value)
     elseif property.kind == "table" and value then
       value = json.encode(mask(value))
     elseif type(value) == "string" then
       value = mask(value)
     end
-    put(item, PROPERTIES .. property.name, value, range)
+    put(item, property.field, value, range)
   end
 end
 
@@ -6758,11 +6835,8 @@ local function put_call(tree, message, context)
   for name, leg in pairs(legs) do
     values["frames." .. name] = leg.number
   end
-  for _, row in ipairs(tables.fields) do
-    local name = string.match(row.name, "^rpc%.(.*)$")
-    if name and values[name] ~= nil then
-      put(item, row.name, values[name], range)
-    end
+  for _, row in ipairs(RPC) do
+    put(item, row.field, values[row.name], range)
   end
   for _, server in ipairs(calls.servers(call)) do
     put(item, "rpc.servers.ip", server.ip, range)
@@ -6772,11 +6846,14 @@ local function put_call(tree, message, context)
   local failure = call.failure
   put_failure(item, "rpc.failure", failure and (context.keeps_secrets and failure or oslo.masked_failure(failure)), range)
   local request, response = call.publish or deliver, call.reply_deliver or call.reply_publish
-  if request and request.number ~= context.number then
-    put(item, "rpc.request_in", request.number, range):set_generated()
-  end
-  if response and response.number ~= context.number then
-    put(item, "rpc.response_in", response.number, range):set_generated()
+  local links = {
+    request and request.number ~= context.number and put(item, "rpc.request_in", request.number, range),
+    response and response.number ~= context.number and put(item, "rpc.response_in", response.number, range),
+  }
+  for _, link in pairs(links) do
+    if link then
+      link:set_generated()
+    end
   end
   return status, cause
 end
@@ -6819,8 +6896,10 @@ function M.brief(item, message, session, is_revisited)
 end
 
 -- Adds the tree of a message. `context` has the `proto`, the `session`, the packet's `number`, the `range` of its octets, and
--- says whether the tree `is_visible`, the packet `is_revisited`, and secrets are kept.
+-- says whether the tree `is_visible`, the packet `is_revisited`, and secrets are kept; `wanted` names as keys the fields that
+-- are asked for where it is not visible.
 function M.message(tree, message, context)
+  wanted = context.wanted
   local head = context.proto.description .. ": " .. summary.of(message)
   local item = tree:add(context.proto, context.range, printable(head))
   if not message.decoded then
@@ -7024,28 +7103,29 @@ local function say(pinfo, messages)
   info:set(#texts == 1 and texts[1] or table.concat(texts, " | "))
 end
 
--- Whether a filter, a column or an output asks for any field, though no tree is drawn.
-local function is_wanted(tree)
-  for _, field in ipairs(fields.all) do
-    if tree:referenced(field) then
-      return true
+-- The names of the fields that a filter, a column or an output asks for, though no tree is drawn, as keys; false for none.
+local function wanted_of(tree)
+  local names, has_any = {}, false
+  for name, row in pairs(fields.by_name) do
+    if tree:referenced(row.field) then
+      names[name], has_any = true, true
     end
   end
-  return false
+  return has_any and names
 end
 
 -- Shows messages of a packet, those with this key. `source` reads bodies; `tvb` is what it reads them from.
 local function show_messages(proto, session, source, packet, messages, key)
   local tvb, pinfo, tree = packet.tvb, packet.pinfo, packet.tree
-  local is_visible = tree.visible
+  local is_visible, wanted = tree.visible, nil
   if not is_visible then
     -- What is asked for stays the same while packets are seen for the first time.
-    local wanted = session.is_wanted
+    wanted = session.wanted
     if wanted == nil or pinfo.visited then
-      wanted = is_wanted(tree)
+      wanted = wanted_of(tree)
     end
     if not pinfo.visited then
-      session.is_wanted = wanted
+      session.wanted = wanted
     end
     if not wanted then
       for _, message in ipairs(messages) do
@@ -7059,7 +7139,7 @@ local function show_messages(proto, session, source, packet, messages, key)
   end
   local context = {
     proto = proto, session = session, number = pinfo.number, is_visible = is_visible, is_revisited = pinfo.visited,
-    keeps_secrets = proto.prefs.show_secrets,
+    keeps_secrets = proto.prefs.show_secrets, wanted = wanted,
   }
   for _, message in ipairs(messages) do
     if message.key == key then

@@ -53,28 +53,29 @@ local function say(pinfo, messages)
   info:set(#texts == 1 and texts[1] or table.concat(texts, " | "))
 end
 
--- Whether a filter, a column or an output asks for any field, though no tree is drawn.
-local function is_wanted(tree)
-  for _, field in ipairs(fields.all) do
-    if tree:referenced(field) then
-      return true
+-- The names of the fields that a filter, a column or an output asks for, though no tree is drawn, as keys; false for none.
+local function wanted_of(tree)
+  local names, has_any = {}, false
+  for name, row in pairs(fields.by_name) do
+    if tree:referenced(row.field) then
+      names[name], has_any = true, true
     end
   end
-  return false
+  return has_any and names
 end
 
 -- Shows messages of a packet, those with this key. `source` reads bodies; `tvb` is what it reads them from.
 local function show_messages(proto, session, source, packet, messages, key)
   local tvb, pinfo, tree = packet.tvb, packet.pinfo, packet.tree
-  local is_visible = tree.visible
+  local is_visible, wanted = tree.visible, nil
   if not is_visible then
     -- What is asked for stays the same while packets are seen for the first time.
-    local wanted = session.is_wanted
+    wanted = session.wanted
     if wanted == nil or pinfo.visited then
-      wanted = is_wanted(tree)
+      wanted = wanted_of(tree)
     end
     if not pinfo.visited then
-      session.is_wanted = wanted
+      session.wanted = wanted
     end
     if not wanted then
       for _, message in ipairs(messages) do
@@ -88,7 +89,7 @@ local function show_messages(proto, session, source, packet, messages, key)
   end
   local context = {
     proto = proto, session = session, number = pinfo.number, is_visible = is_visible, is_revisited = pinfo.visited,
-    keeps_secrets = proto.prefs.show_secrets,
+    keeps_secrets = proto.prefs.show_secrets, wanted = wanted,
   }
   for _, message in ipairs(messages) do
     if message.key == key then

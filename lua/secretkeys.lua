@@ -2,6 +2,7 @@
 -- their words.
 
 local tables = need("tables")
+local tokens = need("masktokens")
 
 local M = {}
 
@@ -46,7 +47,7 @@ end
 
 -- Tells whether a key names a secret: whether any of the stems is a part of it, or it ends with `pass`.
 function M.names_secret(key)
-  local text = lower(key)
+  local text = lower(tokens.fold(key))
   if not M.mentions_secret(text) then
     return false
   end

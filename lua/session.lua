@@ -7,6 +7,7 @@ local callbook = need("calls")
 local connections = need("connection")
 local contents = need("contents")
 local heap = need("heap")
+local masktext = need("masktext")
 local oslo = need("oslo")
 local statistics = need("statistics")
 
@@ -69,7 +70,8 @@ function M.decode(message, body, inflate)
     if not plain then
       local why = tables.zlib_names[compression] and "damaged, too large, or more than this Wireshark can undo"
         or "this plugin cannot undo it"
-      return { text = "***", reason = "compression " .. string.sub(compression, 1, 64) .. ": " .. why, is_hidden = true }
+      local named = string.sub(masktext.mask_text(compression), 1, 64)
+      return { text = "***", reason = "compression " .. named .. ": " .. why, is_hidden = true }
     end
     body = plain
   end

@@ -12,7 +12,7 @@ local summary = need("summary")
 local M = {}
 
 local NULL = json.NULL
-local find, format, gsub = string.find, string.format, string.gsub
+local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
 local MEMBERS = tables.limits.PLUGIN_MEMBERS
 
 -- Text as Wireshark's strings can hold it: they end at a NUL.
@@ -34,13 +34,20 @@ local CONVERT = {
   integer = uint64,
 }
 
--- Adds a field below `parent`, unless the value is nil; gives its item.
+-- The names of the fields that a filter or an output asks for, where no tree is drawn; nil where one is.
+local wanted
+
+local function is_wanted(name)
+  return not wanted or wanted[name]
+end
+
+-- Adds a field below `parent`, unless the value is nil or nothing asks for it; gives its item.
 local function put(parent, name, value, range)
-  if value == nil then
+  if value == nil or (wanted and not wanted[name]) then
     return nil
   end
   local row = fields.by_name[name]
-  if find(name, "^rpc%.frames%.") or find(name, "_in$") then
+  if row.is_packet then
     return parent:add(row.field, range, value)
   end
   local convert = CONVERT[row.kind]
@@ -114,7 +121,7 @@ local function put_failure(parent, prefix, failure, range)
   local item = parent:add(range, "Failure: " .. printable((failure.class or "exception") .. ": " .. (failure.message or "")))
   for _, name in ipairs({ "class", "module", "message", "traceback" }) do
     local field = put(item, prefix .. "." .. name, failure[name], range)
-    if name == "traceback" and failure.traceback then
+    if field and name == "traceback" then
       field:set_text("Traceback")
       for line in string.gmatch(failure.traceback, "[^\n]+") do
         field:add(range, printable(line))
@@ -151,7 +158,7 @@ local function view_of(context, parts)
   local source = context.keeps_secrets and "oslo.message, decoded" or "oslo.message, decoded, secrets masked"
   local tvb = ByteArray.new(text, true):tvb(source)
   view.whole = tvb:range()
-  view.top = view.spans[shown]
+  view.text, view.top = text, view.spans[shown]
   view.range = function(begin, stop)
     return tvb:range(begin, stop - begin)
   end
@@ -159,19 +166,27 @@ local function view_of(context, parts)
 end
 
 local function put_oslo(tree, message, context)
-  local record = oslo.record(message.decoded, context.keeps_secrets)
+  local has_members = is_wanted("oslo.member")
+  local record = oslo.record(message.decoded, context.keeps_secrets, function(name)
+    return has_members or is_wanted("oslo." .. name)
+  end)
   local view = view_of(context, record)
   for _, name in ipairs(OSLO) do
     local value = record[name]
     if IN_JSON[name] and value ~= nil then
       if value ~= NULL then
-        local text = json.encode(value)
         local span = view.top and view.top[name]
+        -- The span begins with the name in quotes and a colon.
+        local text = span and sub(view.text, span[1] + #name + 4, span[2]) or json.encode(value)
         local range = span and view.range(span[1], span[2]) or context.range
         local item = put(tree, "oslo." .. name, text, range)
         if type(value) == "table" and not value.num then
-          item:set_text(name .. (value.n and format(" [%d]", value.n) or format(" {%d}", #value.keys)))
-          put_members(item, value, name, view)
+          if item then
+            item:set_text(name .. (value.n and format(" [%d]", value.n) or format(" {%d}", #value.keys)))
+          end
+          if has_members then
+            put_members(item or tree, value, name, view)
+          end
         end
       end
     else
@@ -198,7 +213,24 @@ local function put_body(tree, message, context)
   put(tree, "body.reason", decoded.reason, range)
 end
 
-local PROPERTIES = "amqp.properties."
+local PROPERTIES = {}
+for index, property in ipairs(tables.properties) do
+  PROPERTIES[index] = { name = property.name, kind = property.kind, field = "amqp.properties." .. property.name }
+end
+
+-- The fields of the registry whose names match, with the part of the name that is captured.
+local function rows_of(pattern)
+  local rows = {}
+  for _, row in ipairs(tables.fields) do
+    local name = string.match(row.name, pattern)
+    if name then
+      rows[#rows + 1] = { name = name, field = row.name }
+    end
+  end
+  return rows
+end
+
+local AMQP, RPC = rows_of("^amqp%.([%w_]+)$"), rows_of("^rpc%.(.*)$")
 
 local function put_amqp(tree, message, context)
   local keep, range, method, info = context.keeps_secrets, context.range, message.method, message.info
@@ -210,22 +242,21 @@ local function put_amqp(tree, message, context)
     vhost = info.vhost, user = info.user, connection_name = info.name, node = info.node, body_size = message.body_size,
   }
   local item = tree:add(range, "AMQP " .. method.name)
-  for _, row in ipairs(tables.fields) do
-    local name = string.match(row.name, "^amqp%.([%w_]+)$")
-    if name and values[name] ~= nil then
-      put(item, row.name, values[name], range)
-    end
+  for _, row in ipairs(AMQP) do
+    put(item, row.field, values[row.name], range)
   end
-  for _, property in ipairs(tables.properties) do
+  for _, property in ipairs(PROPERTIES) do
     local value = message.properties[property.name]
-    if property.kind == "timestamp" and value then
+    if not is_wanted(property.field) then
+      value = nil
+    elseif property.kind == "timestamp" and value then
       value = tonumber(value)
     elseif property.kind == "table" and value then
       value = json.encode(mask(value))
     elseif type(value) == "string" then
       value = mask(value)
     end
-    put(item, PROPERTIES .. property.name, value, range)
+    put(item, property.field, value, range)
   end
 end
 
@@ -262,11 +293,8 @@ local function put_call(tree, message, context)
   for name, leg in pairs(legs) do
     values["frames." .. name] = leg.number
   end
-  for _, row in ipairs(tables.fields) do
-    local name = string.match(row.name, "^rpc%.(.*)$")
-    if name and values[name] ~= nil then
-      put(item, row.name, values[name], range)
-    end
+  for _, row in ipairs(RPC) do
+    put(item, row.field, values[row.name], range)
   end
   for _, server in ipairs(calls.servers(call)) do
     put(item, "rpc.servers.ip", server.ip, range)
@@ -276,11 +304,14 @@ local function put_call(tree, message, context)
   local failure = call.failure
   put_failure(item, "rpc.failure", failure and (context.keeps_secrets and failure or oslo.masked_failure(failure)), range)
   local request, response = call.publish or deliver, call.reply_deliver or call.reply_publish
-  if request and request.number ~= context.number then
-    put(item, "rpc.request_in", request.number, range):set_generated()
-  end
-  if response and response.number ~= context.number then
-    put(item, "rpc.response_in", response.number, range):set_generated()
+  local links = {
+    request and request.number ~= context.number and put(item, "rpc.request_in", request.number, range),
+    response and response.number ~= context.number and put(item, "rpc.response_in", response.number, range),
+  }
+  for _, link in pairs(links) do
+    if link then
+      link:set_generated()
+    end
   end
   return status, cause
 end
@@ -323,8 +354,10 @@ function M.brief(item, message, session, is_revisited)
 end
 
 -- Adds the tree of a message. `context` has the `proto`, the `session`, the packet's `number`, the `range` of its octets, and
--- says whether the tree `is_visible`, the packet `is_revisited`, and secrets are kept.
+-- says whether the tree `is_visible`, the packet `is_revisited`, and secrets are kept; `wanted` names as keys the fields that
+-- are asked for where it is not visible.
 function M.message(tree, message, context)
+  wanted = context.wanted
   local head = context.proto.description .. ": " .. summary.of(message)
   local item = tree:add(context.proto, context.range, printable(head))
   if not message.decoded then

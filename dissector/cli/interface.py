@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,6 +121,8 @@ def _more_options(command: Callable[..., Any], *, hidden: bool) -> Callable[...,
 
 
 def _note(context: click.Context, option: click.Parameter, value: Any) -> None:  # noqa: ANN401 - any option's
+    if isinstance(value, float) and not isfinite(value):
+        raise click.BadParameter("no number of seconds", context, option)
     setattr(interface_of(context), option.name or "", value)
 
 

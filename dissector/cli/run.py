@@ -55,7 +55,8 @@ def run(reading: Reading, sink: Sink[R], task: Task[R], *, quiet: bool, progress
                     if interrupted():
                         break
             except KeyboardInterrupt:
-                pass
+                if interrupted() > 1:
+                    raise
             except Stop:
                 ending = "stopped as asked"
             if interrupted():
@@ -91,10 +92,11 @@ def _tell_foreign(events: list[Event], said: set[int]) -> None:
 
 
 @contextmanager
-def _interrupts(reading: Reading) -> Iterator[Callable[[], bool]]:
+def _interrupts(reading: Reading) -> Iterator[Callable[[], int]]:
     """Let SIGINT end the reading between two batches, or while it waits for packets, never inside the decoder.
 
-    A live capture it tells to end, as SIGTERM does: that takes no more than a moment, and is waited for.
+    A live capture it tells to end, as SIGTERM does: that takes no more than a moment, and is waited for. Gives how
+    often it was asked for after that.
     """
     count = 0
     enough = 1 if reading.capture.is_live else 0
@@ -110,7 +112,7 @@ def _interrupts(reading: Reading) -> Iterator[Callable[[], bool]]:
     numbers = (signal.SIGINT, signal.SIGTERM) if enough else (signal.SIGINT,)
     before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield lambda: count > enough
+        yield lambda: max(count - enough, 0)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

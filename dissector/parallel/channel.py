@@ -97,5 +97,10 @@ def channel() -> tuple[Channel, Channel]:
     """
     there, back = (memoryview(mmap(-1, limits.SLOTS * limits.SLOT_BYTES)) for _ in range(2))
     read_there, write_there = os.pipe()
-    read_back, write_back = os.pipe()
+    try:
+        read_back, write_back = os.pipe()
+    except OSError:
+        os.close(read_there)
+        os.close(write_there)
+        raise
     return Channel(there, back, write_there, read_back), Channel(back, there, write_back, read_there)

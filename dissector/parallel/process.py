@@ -19,7 +19,10 @@ class Process:
 
         Raises `WorkerError` where there can be no more processes.
         """
-        self.channel, its_channel = channel()
+        try:
+            self.channel, its_channel = channel()
+        except OSError as error:
+            raise WorkerError(f"no process can be made: {error.strerror}; try --jobs 1") from None
         before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
         try:
             with warnings.catch_warnings():

@@ -70,7 +70,7 @@ class Connections:
                 return None
             channel = self._channel(owner, event.channel)
         handler = _HANDLERS.get(event.name)
-        if handler is not None:
+        if handler is not None and (channel is not None or event.name not in _ON_CHANNELS):
             handler(self, owner, channel, event)
         return channel
 
@@ -274,3 +274,7 @@ _HANDLERS: Final[dict[str, _Handler]] = {
     "confirm.select": Connections._confirm,
     "tx.select": Connections._transactional,
 }
+
+_ON_CHANNELS: Final = frozenset(name for name in _HANDLERS if "." in name and not name.startswith("connection."))
+"""Methods that mean nothing on channel 0, which is the connection's own (clause 4.2.3): who sends them there is broken,
+or hostile."""

@@ -21,6 +21,7 @@ PARTS = (
     "***", "abc", "x1", "\n", "\\n", "https://", "@", "/", "bearer ", "Basic ", "gAAAAAxyz", "cookie", "Authorization",
     "eyJhbGciOiJIUzI1NiJ9.abc", "value", "'value': '", "==", "=>", "|\n  a\n", "u'", 'b"', "secret_uuid", "trust",
     "1234", "bypass", "compass", "passive", "é", "AQ" + "a" * 36 + "==", "user_data", "%3D", "\t", "..", "-",
+    "ｐａｓｓｗｏｒｄ",
 )  # fmt: skip
 """What secrets in texts are made of."""
 

@@ -9,10 +9,11 @@ import pytest
 
 from dissector.interop import lua
 
+from .. import canary
 from ..amqp.amqp_frames import publish
 from ..lab import truth
 from ..test_against_tshark import GREETING, write
-from .plugin import OWN_FRAMING, tshark
+from .plugin import OWN_FRAMING, RENAMED, SHARED, tshark
 
 pytestmark = pytest.mark.tshark
 
@@ -38,6 +39,15 @@ def test_the_tree_is_shown(options, passes):
 def test_secrets_are_masked_unless_they_are_asked_for():
     assert "osloshark-lab" not in tshark(DEMO, "-V", "-O", "oslo", "-2")
     assert "osloshark-lab" in tshark(DEMO, "-V", "-O", "oslo", "-o", "oslo.show_secrets:TRUE")
+
+
+@pytest.mark.parametrize("options", [(), OWN_FRAMING], ids=["stock", "own"])
+def test_no_field_nor_tree_holds_a_canary(tmp_path, options):
+    path = tmp_path / "canary.pcap"
+    put = canary.build(path)
+    names = [argument for name in [*SHARED, "oslo.member"] for argument in ("-e", RENAMED.get(name, name))]
+    for output in (["-T", "fields", *names], ["-O", "oslo"], []):
+        assert not put.found(tshark(path, "-Y", "oslo", *output, *options).encode()), output[:2]
 
 
 def test_the_request_and_its_reply_are_linked():

@@ -312,3 +312,35 @@ def test_options_that_do_not_go_together(wire):
         done = wire.run(COMMAND, "read", *words)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["live", "-V", "--bytes", "--events"], ["live", "-T", "jsonl"], ["calls", "-i"]])
+def test_nothing_is_imported_once_rights_are_gone(words, wire, tmp_path):
+    """Where Python is in a home folder, as of root, who osloshark becomes cannot read it."""
+    program = tmp_path / "program.py"
+    program.write_text(WITHOUT_IMPORTS)
+    before = [sys.executable, str(program)]
+    with wire.live(tmp_path, *words, SEEN, before=before) as live:
+        wire.send(DEMO)
+        live.wait_for_packets()
+        assert live.end() == 0, live.errors
+        assert live.errors.splitlines()[-1].endswith("82 messages; complete")
+
+
+WITHOUT_IMPORTS = """
+import sys
+from dissector.capture.live import capture
+from dissector.cli import main
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        raise ImportError(f"{name} is imported without rights")
+
+def drop(whom):
+    before(whom)
+    sys.meta_path.insert(0, Nothing())
+
+before, capture.drop = capture.drop, drop
+del sys.argv[1]  # the command that `Wire.live` names
+main()
+"""

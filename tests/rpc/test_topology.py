@@ -45,6 +45,15 @@ def demo():
     return capture("demo")
 
 
+@pytest.mark.parametrize("name", ["channels", "demo", "verdicts"])
+def test_methods_on_a_channel_where_they_mean_nothing(name):
+    """On 0, which is the connection's own, and those of the connection on another (clause 4.2.3)."""
+    those = [event for event in events(truth.captures()[name]) if isinstance(event, Event)]
+    assert {event.name for event in those} >= {"basic.ack", "channel.open"}
+    topology = seen(msgspec.structs.replace(event, channel=int(not event.channel)) for event in those)
+    assert {one.stream for one in of(topology, records.ConnectionRecord)} == {e.connection.tcp.stream for e in those}
+
+
 # -- the shipped captures ------------------------------------------------------------------------------------------
 
 
