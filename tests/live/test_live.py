@@ -60,6 +60,15 @@ def test_live_shows_what_read_shows(method, way, wire, tmp_path):
 
 
 @METHODS
+def test_what_came_just_before_the_end_is_shown(method, way, wire, tmp_path):
+    before, options = way
+    with wire.live(tmp_path, "live", *options, "-T", "jsonl", SEEN, before=before) as live:
+        wire.send(DEMO)
+        assert live.end() == 0, live.errors
+        assert live.errors.splitlines()[-1] == "osloshark: 1,007 packets, 21 AMQP connections, 82 messages; complete"
+
+
+@METHODS
 def test_no_right_is_kept(method, way, wire, tmp_path):
     before, options = way
     with wire.live(tmp_path, "live", *options, SEEN, before=before) as live:

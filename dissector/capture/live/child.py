@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from typing import Final
 
 from dissector import limits
@@ -29,6 +30,8 @@ _START_S: Final = 10.0
 """Longest wait for a child's first bytes: the head of the capture, once the interface is open."""
 _END_S: Final = 5.0
 """Longest wait for a child that was told to end; one that waits for a full pipe may take its time."""
+_LOOKS_S: Final = 0.3
+"""Longest time until dumpcap looks what the kernel has, 250 ms (CAP_READ_TIMEOUT in dumpcap.c), and a bit."""
 _HEAD_BYTES: Final = 4
 _MESSAGE_BYTES: Final = 4096
 _DROPPED: Final = re.compile(r"^(\d+) packets? dropped by kernel", re.M)
@@ -58,6 +61,7 @@ class Child:
         self._stopped = False
         self._ended = False
         self._drops: int | None = None
+        self._ending: threading.Timer | None = None
         self.failure: str | None = None
         """Why it ended, where nobody told it to."""
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
@@ -165,7 +169,12 @@ class Child:
     def stop(self) -> None:
         """Tell it to end: it passes on what it has, and what was dropped."""
         self._stopped = True
-        self._signal(signal.SIGINT)
+        if self.program == "dumpcap":
+            # What came since it last looked it would leave behind.
+            self._ending = threading.Timer(_LOOKS_S, self._signal, (signal.SIGINT,))
+            self._ending.start()
+        else:
+            self._signal(signal.SIGINT)
 
     def _signal(self, number: int) -> None:
         # One that is set-uid root cannot be signalled; it ends when its pipe does.
@@ -181,6 +190,8 @@ class Child:
 
     def close(self) -> None:
         """End it if it has not ended."""
+        if self._ending is not None:
+            self._ending.cancel()
         self._pipe.close()
         if self._process.poll() is None:
             self._signal(signal.SIGKILL)
