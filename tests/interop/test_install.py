@@ -91,7 +91,6 @@ def test_without_wireshark_the_remedy_is_told(home, tmp_path):
 
 
 def test_the_wheel_has_it(tmp_path):
-    pytest.importorskip("hatchling")
     root = Path(__file__).parents[2]
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=root, check=True
