@@ -9,7 +9,7 @@ from dissector.amqp import Message, contents
 from dissector.net.join import Join
 from dissector.oslo import masking
 from dissector.rpc.hot import hot_of
-from dissector.rpc.lastbodies import LastBodies, body_of
+from dissector.rpc.lastbodies import LastBodies
 from dissector.views import record
 from dissector.views.jsonl import JsonlView
 
@@ -33,7 +33,6 @@ def by_segments(monkeypatch):
 
 
 def forgetful(monkeypatch):
-    monkeypatch.setattr(LastBodies, "decode", lambda self, message: self._anew(body_of(message)))
     monkeypatch.setattr(LastBodies, "decode_body", LastBodies._anew)
     monkeypatch.setattr(masking, "_is_plain", lambda _: False)
     monkeypatch.setattr(masking, "_remembered", masking._judge)

@@ -22,7 +22,7 @@ from dissector.amqp.constants import (
     FRAME_TYPES,
     PROTOCOL_HEADER,
 )
-from dissector.amqp.resync import Search
+from dissector.amqp.resync import HEADER, Search
 from dissector.amqp.runs import EMPTY, UNKNOWN, Note, Run
 from dissector.net import StreamData
 
@@ -41,7 +41,6 @@ Frame = tuple[int, int, int, int]
 _TUNE: Final = struct.Struct(">IHIH").unpack_from
 _TUNE_BYTES: Final = 12
 """Size of the payload of connection.tune and tune-ok: key, channel_max, frame_max, heartbeat."""
-_HEADER: Final = struct.Struct(">BHI").unpack_from
 _NAME: Final = b"AMQP"
 _TLS_HANDSHAKE: Final = b"\x16\x03"
 _TLS_HELLOS: Final = (1, 2)
@@ -162,9 +161,7 @@ class FrameReader:
         return run, frames, None if begun is None else self._cut_channel
 
     def pause(self) -> tuple[Run, list[Frame]]:
-        """Learn that more bytes may not come: a frame that only waited to be confirmed comes
-        out.
-        """
+        """Learn that more bytes may not come: a frame that only waited to be confirmed comes out."""
         if self._in_step or self._cut or self._foreign or not self._held:
             return EMPTY, []
         run = self._run()
@@ -188,7 +185,7 @@ class FrameReader:
         begin = self._held[0].data
         if len(begin) < FRAME_HEADER_BYTES:
             begin = b"".join([event.data for event in self._held])
-        kind, channel, size = _HEADER(begin)
+        kind, channel, size = HEADER(begin)
         if size > self._most().get(kind, -1):
             return None
         return channel, FRAME_HEADER_BYTES + size + 1 - self.held_bytes
@@ -227,7 +224,7 @@ class FrameReader:
         most = self._most()
         self._need = FRAME_HEADER_BYTES
         while pos + FRAME_HEADER_BYTES < size_of_data:
-            kind, channel, size = _HEADER(data, pos)
+            kind, channel, size = HEADER(data, pos)
             end = pos + FRAME_HEADER_BYTES + size
             if size > most.get(kind, -1):
                 self._lost_with = run.when(pos + FRAME_HEADER_BYTES)

@@ -30,7 +30,7 @@ from dissector.amqp.malformed import MalformedPayload
 from dissector.amqp.methods import decode_method
 from dissector.amqp.properties import decode_content_header
 
-_HEADER: Final = struct.Struct(">BHI").unpack_from
+HEADER: Final = struct.Struct(">BHI").unpack_from
 _KNOWN: Final = {
     FRAME_METHOD: frozenset(key.to_bytes(4, "big") for key in DECODERS),
     # Class basic, weight 0: no other content exists.
@@ -97,7 +97,7 @@ class Search:
         start = pos + FRAME_HEADER_BYTES
         if start > len(data):
             return None, start
-        kind, channel, size = _HEADER(data, pos)
+        kind, channel, size = HEADER(data, pos)
         if not _plausible(kind, channel, size):
             return False, 0
         known = _KNOWN.get(kind)
@@ -116,7 +116,7 @@ class Search:
         if ends[bisect_left(ends, following)] != following:
             need = following + FRAME_HEADER_BYTES
             if need <= len(data):
-                if not _plausible(*_HEADER(data, following)):
+                if not _plausible(*HEADER(data, following)):
                     return False, 0
             elif not is_last:
                 return None, need

@@ -48,16 +48,7 @@ class LastBodies(Generic[T]):
 
     def decode(self, message: Message) -> T:
         """Decode a message's body."""
-        known = self._known.get(message.body)
-        if known is not None:
-            exchange, compression, expiration, decoded = known
-            if (
-                exchange == message.method.exchange
-                and compression == compression_of(message)
-                and expiration == expiration_of(message)
-            ):
-                return decoded
-        return self._anew(body_of(message))
+        return self.decode_body(body_of(message))
 
     def decode_body(self, body: Body) -> T:
         """Decode a body."""
