@@ -4,11 +4,23 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .lab import truth
 from .lab.fixtures import lab, missing
 
 __all__ = ["lab"]
+
+# In CI the examples are the same each time: a red run speaks of the change that it ran for. New examples are looked for
+# by everybody else's runs. How long one takes is the machine's matter.
+settings.register_profile(
+    "osloshark",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("OSLOSHARK_CI")),
+    print_blob=True,
+)
+settings.load_profile("osloshark")
 
 _SBIN = f"{os.environ.get('PATH', os.defpath)}:/sbin:/usr/sbin"
 

@@ -4,7 +4,7 @@ import random
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissector import limits
@@ -55,7 +55,7 @@ def test_shipped_captures(capture_name):
 
 
 DEMO = packets_of(truth.captures()["demo"])
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=40)
 
 
 @SLOW
@@ -122,7 +122,7 @@ HOSTILE = st.lists(
 FLAGS = st.sampled_from([ACK] * 12 + [ACK | RST, ACK | FIN])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     octets=st.tuples(HOSTILE, HOSTILE),
     order=st.lists(st.tuples(st.booleans(), st.integers(1, 30), st.integers(0, 8), FLAGS), max_size=30),

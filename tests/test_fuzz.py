@@ -96,7 +96,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(VALUES, st.integers(2, 6))
 def test_any_value_again_and_again(value, times):
     """A list of a value many times takes as many times the calls, whatever the value is."""

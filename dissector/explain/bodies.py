@@ -37,7 +37,7 @@ def explain_body(body: bytes, compression: str | None, *, show_secrets: bool) ->
     secrets = [] if show_secrets else body_secrets(body, compression)
     data = filled(body, secrets)
     if not compression:
-        node = _text(data)
+        node = _text(data, masked=bool(secrets))
         _hide_numbers(node, secrets)
         return Body(node, data)
     try:
@@ -48,11 +48,11 @@ def explain_body(body: bytes, compression: str | None, *, show_secrets: bool) ->
     if not show_secrets:
         shown = mask_json(plain)
         plain = filled(plain, body_secrets(plain, None)) if shown is None else shown
-    return Body(_text(plain), data, plain)
+    return Body(_text(plain, masked=not show_secrets), data, plain)
 
 
-def _text(data: bytes) -> Node:
-    """Explain what is no longer compressed."""
+def _text(data: bytes, *, masked: bool) -> Node:
+    """Explain what is no longer compressed; ``masked``: filled texts in it stand for secrets."""
     node = Node("body", None, None, 0, len(data))
     if len(data) > limits.EXPLAINED_BODY_BYTES:
         node.reason = f"more than {limits.EXPLAINED_BODY_BYTES >> 20} MiB: its parts are not told"
@@ -65,14 +65,14 @@ def _text(data: bytes) -> Node:
     try:
         jsontext.loads(text)
     except NotJson as error:
-        node.value = _shown(text)
+        node.value = _shown(text) if masked else text
         node.reason = str(error)
         return node
     except (Undecodable, RecursionError) as error:
         node.reason = str(error) or "nested too deeply"
         return node
     try:
-        found = _Reader(limits.EXPLAINED_NODES).value(text, tree(text), 0)
+        found = _Reader(limits.EXPLAINED_NODES, masked=masked).value(text, tree(text), 0)
     except RecursionError:
         node.reason = "nested too deeply"
         return node
@@ -84,8 +84,9 @@ def _text(data: bytes) -> Node:
 class _Reader:
     """Makes nodes of JSON, as many as there is room for."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int, *, masked: bool) -> None:
         self._room = room
+        self._shown = _shown if masked else str
 
     def value(self, text: str, place: Place, depth: int) -> Node:
         """Make the node of a value; offsets are characters of ``text``."""
@@ -98,7 +99,7 @@ class _Reader:
                 if self._room <= 0:
                     break
                 member = self.value(text, inner, depth + 1)
-                member.name = _shown(notation.string(key))
+                member.name = self._shown(notation.string(key))
                 member.start, member.key = key[1] - 1, (key[1], key[2])
                 node.parts.append(member)
             return self._closed(text, node, members, "}")
@@ -127,7 +128,7 @@ class _Reader:
 
     def _string(self, text: str, place: Place, depth: int) -> Node:
         said = Json(text).string(place)
-        node = Node("", _shown(said), None, place[1] - 1, place[2] + 1)
+        node = Node("", self._shown(said), None, place[1] - 1, place[2] + 1)
         if said.lstrip()[:1] not in _STARTS or depth >= limits.JSON_DEPTH or self._room <= 0:
             return node
         try:

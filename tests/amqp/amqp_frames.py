@@ -1,7 +1,7 @@
 """Frames as pika marshals them, in streams and conversations, and the real streams of a capture."""
 
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import msgspec
@@ -57,7 +57,14 @@ def pieces_of(octets, cuts):
     return [octets[begin:end] for begin, end in pairwise(places)]
 
 
-def frames_of(pieces, *, at_start=True, gap_after=None, gap_size=None):
+def batch_of(pieces):
+    """The packets of a stream from its start, a piece each, all in one batch."""
+    numbers = list(range(1, len(pieces) + 1))
+    ends, times = list(accumulate(map(len, pieces))), [number * 1000 for number in numbers]
+    return StreamData(TCP, True, True, b"".join(pieces), ends, numbers, numbers, times)
+
+
+def frames_of(pieces, *, at_start=True, gap_after=None, gap_size=None, in_one_batch=False):
     """Read pieces, one packet each, to the end: (frames as (kind, channel, payload), notes, the reader).
 
     ``gap_after``: bytes are missing after so many pieces, ``gap_size`` or an unknown number.
@@ -72,6 +79,9 @@ def frames_of(pieces, *, at_start=True, gap_after=None, gap_size=None):
             else:
                 frames.append((kind, channel, run.data[begin:end]))
 
+    if in_one_batch:
+        take(*reader.feed(batch_of(pieces)))
+        pieces = []
     for number, piece in enumerate(pieces, 1):
         if gap_after == number - 1:
             take(*reader.gap(gap_size)[:2])

@@ -17,7 +17,7 @@ from dissector.amqp.malformed import MalformedPayload
 from dissector.explain.structs import FIELD_TABLE
 from dissector.limits import FIELD_TABLE_DEPTH, FIELD_TABLE_ITEMS
 
-QUICK = settings(max_examples=80, deadline=None)
+QUICK = settings(max_examples=80)
 
 
 def decode(octets):
@@ -161,7 +161,7 @@ def test_the_fields_of_a_table_without_its_length():
         decode_items(b"\x01aS\x00", 0, 4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(TABLES)
 def test_a_table_that_is_cut_is_malformed(table):
     octets = FIELD_TABLE.build(table[0])
@@ -172,7 +172,7 @@ def test_a_table_that_is_cut_is_malformed(table):
             decode_table(octets, 0, end)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.binary(max_size=50), st.booleans())
 def test_random_octets_raise_nothing_else(octets, sized):
     data = long(octets) if sized else octets

@@ -7,7 +7,7 @@ import amqp.serialization
 import pika.spec
 import pytest
 from amqp_values import METHOD_IDS, METHODS, arguments_of, tables_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissector.amqp import _methods, generate
@@ -15,7 +15,7 @@ from dissector.amqp.malformed import MalformedPayload
 from dissector.amqp.methods import decode_method
 from dissector.explain.structs import build_method
 
-QUICK = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=10)
 EVERY_METHOD = pytest.mark.parametrize(("klass", "method"), METHODS, ids=METHOD_IDS)
 PIKA_TABLES = b"tIlSxDV"  # what pika writes and reads alike; pinned in test_fieldtable
 
@@ -144,7 +144,7 @@ def test_py_amqp_reads_what_construct_builds_as_we_do(sig, data):
 
 
 @EVERY_METHOD
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_a_payload_that_is_cut_or_too_long_is_malformed(klass, method, data):
     built, _ = data.draw(arguments_of(method.arguments))
@@ -160,7 +160,7 @@ def test_a_payload_that_is_cut_or_too_long_is_malformed(klass, method, data):
         decode_method(payload + b"\0", 0, len(payload) + 1)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.sampled_from([0, *_methods.DECODERS]), st.binary(max_size=60), st.integers(0, 70))
 def test_random_octets_raise_nothing_else(key, octets, end):
     data = struct.pack(">I", key) + octets

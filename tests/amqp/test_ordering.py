@@ -72,7 +72,7 @@ def test_bodies_that_wait_are_bounded(monkeypatch):
     assert numbers(in_order.feed(entries, 1)) == [5, 6]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sets(st.integers(300, 1007), min_size=1, max_size=12))
 def test_lost_packets_do_not_disturb_the_order(tmp_path_factory, lost):
     path = tmp_path_factory.mktemp("lost") / "lost.pcapng"

@@ -19,7 +19,7 @@ from dissector.limits import PROPERTIES_MEMO_BYTES, PROPERTIES_MEMO_ENTRIES
 
 (BASIC,) = (klass for klass in CLASSES if klass.properties)
 NAMES = [argument.name for argument in BASIC.properties]
-QUICK = settings(max_examples=100, deadline=None)
+QUICK = settings(max_examples=100)
 BODY_SIZES = st.integers(0, 2**64 - 1)
 
 
@@ -140,7 +140,7 @@ def test_further_words_of_flags_and_flags_without_a_property_are_passed_over():
     assert theirs.priority == 9
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(some_properties())
 def test_a_header_that_is_cut_is_malformed(values):
     octets = build_content_header(1, values[0])
@@ -151,7 +151,7 @@ def test_a_header_that_is_cut_is_malformed(values):
             decode_content_header(octets, 0, end)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.binary(max_size=60), st.integers(0, 70), st.booleans())
 def test_random_octets_raise_nothing_else(octets, end, with_header):
     data = struct.pack(">HHQ", 60, 0, 1) + octets if with_header else octets

@@ -63,7 +63,7 @@ def test_a_method_that_breaks_off_ends_where_its_bytes_do(key):
         assert "octets" not in repr(node)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(METHODS_BY_KEY)), st.binary(max_size=60), st.booleans())
 def test_any_bytes_are_explained(key, octets, show_secrets):
     for explain in (explain_method, explain_header):

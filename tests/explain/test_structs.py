@@ -110,7 +110,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(VALUES, max_size=9))
 def test_an_array_is_parsed_back(values):
     items = [{"tag": tag, "value": value} for tag, value in values]

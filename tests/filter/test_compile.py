@@ -350,7 +350,7 @@ def plainly(tree: Any, record: dict[str, Any]) -> bool:
             return bool(verdicts) and (all(verdicts) if kind in ("ne", "all_eq") else any(verdicts))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.data(), TREES, st.lists(RECORDS, min_size=1, max_size=4))
 def test_random_expressions(data, tree, records):
     text = data.draw(written(tree))
@@ -369,7 +369,7 @@ def test_random_expressions(data, tree, records):
 TOKENS = ["oslo.args.a", "ip.src", "==", "(", ")", "!", "&&", "or", "in", "{", "}", '"x"', "5", "true", ".."]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text() | st.lists(st.sampled_from(TOKENS)).map(" ".join))
 @example("\ud800")
 @example("oslo.args." + "\x00")

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dissector import limits
@@ -62,7 +62,7 @@ TUNNEL = st.sampled_from(list(TUNNELS))
 SIZE = st.sampled_from([0, 0, 256, 1400])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(
     first=st.integers(0, len(DEMO) - 50),
     ways=st.lists(
@@ -106,7 +106,7 @@ def test_wrapped_packets_say_the_same(first, ways, seed, cuts):
             assert set(mine.numbers) == set().union(*(numbers[number] for number in theirs_.numbers))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(TUNNEL, SIZE), min_size=1, max_size=3),
     st.lists(st.tuples(st.integers(0, 60), st.integers(0, 300), st.integers(0, 255)), min_size=1, max_size=8),

@@ -2,7 +2,7 @@ import json
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oslo_utils import strutils
 
@@ -73,7 +73,6 @@ SHAPES = [
 ]  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SHAPES[:7] + SHAPES[8:]), st.sampled_from(STRUTILS_KEYS), SECRETS, st.booleans())
 def test_hides_what_strutils_hides(shape, key, secret, capitals):
     text = "before " + shape.format(key=key.upper() if capitals else key, secret=secret) + " after"
@@ -133,7 +132,7 @@ STRUTILS_SHAPES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(
     shape=st.sampled_from(STRUTILS_SHAPES),
     key=st.sampled_from(strutils._SANITIZE_KEYS),

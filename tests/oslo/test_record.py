@@ -4,7 +4,7 @@ import sys
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kombu import compression as kombu
 
@@ -68,10 +68,8 @@ values = st.recursive(
     scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(), v, max_size=3), max_leaves=8
 )
 names = st.text("abcdefgh_", min_size=1, max_size=10)
-thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@thorough
 @given(names, st.dictionaries(names, values, max_size=4), st.dictionaries(names, values, max_size=4), st.booleans())
 def test_requests_that_oslo_messaging_makes(method, args, context, call):
     message = {"method": method, "args": args, "version": "1.0", "_unique_id": "u"}
@@ -84,7 +82,6 @@ def test_requests_that_oslo_messaging_makes(method, args, context, call):
     assert oslo.envelope == driver._RPC_ENVELOPE_VERSION
 
 
-@thorough
 @given(values, st.booleans())
 def test_replies_that_oslo_messaging_makes(result, ending):
     message = {"result": result, "failure": None, "ending": ending, "_msg_id": "i", "_unique_id": "u"}
@@ -100,7 +97,6 @@ class Remote(Exception):
         self.kwargs = kwargs
 
 
-@thorough
 @given(st.text(), st.dictionaries(names, scalars, max_size=3), st.sampled_from([Remote, ValueError, KeyError]))
 def test_failures_that_oslo_messaging_makes(text, kwargs, error_class):
     try:

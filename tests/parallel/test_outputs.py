@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dissector
@@ -64,7 +64,7 @@ def described(jobs: int, paths: list[Path]) -> Iterator[object]:
         reading.close()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 @given(
     batch=st.integers(4_000, 90_000),
     slots=st.tuples(st.integers(1, 9), st.integers(1_000, 50_000)),

@@ -187,7 +187,7 @@ def told(story: Story, happenings: list[dict]) -> None:
             messages.append(story.message(over, item["leg"], content, at, **options))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.data_too_large])
 @given(
     happenings=st.lists(happening, max_size=40),
     late_ns=st.sampled_from([None, 0, 5_000_000_000]),

@@ -39,7 +39,7 @@ def counted(requests: list[RpcFields], by: str = "method") -> Statistics:
 spans = st.integers(0, 10**10).map(lambda microseconds: microseconds / 1e6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values=st.lists(spans, min_size=1, max_size=300))
 def test_quantiles_are_within_one_percent_of_the_exact_ones(values):
     (record,) = counted([rpc(value) for value in values]).finish(None)
@@ -68,7 +68,6 @@ requests = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(first=requests, second=requests)
 def test_two_added_up_are_as_one(first, second):
     merged = counted(first)

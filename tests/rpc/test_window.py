@@ -189,7 +189,7 @@ def test_a_window_as_long_as_the_capture_counts_as_statistics_do():
     assert sum(group.count for group in counted.values()) > 10
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(times=st.lists(st.integers(0, 2**62), max_size=30), seconds=st.floats(1, 86_400))
 def test_any_clock(times, seconds):
     """It may jump: what is shown is never of more than the window, and nothing raises."""

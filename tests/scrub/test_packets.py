@@ -219,7 +219,7 @@ def test_padding_goes(tmp_path):
 
 
 @given(st.integers(0), st.integers(20, 400), st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_repeated_reordered_overlapping(tmp_path_factory, seed, size, first):
     """Segments with other borders that repeat some bytes, in any order nearby; sequence numbers may wrap."""
     random = Random(seed)

@@ -21,7 +21,7 @@ FRAMES = st.lists(
 
 
 @given(FRAMES, st.lists(st.integers(0), max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_not_whole_counts_as_where_it_is_read(frames, cuts):
     stream = b"".join(frame for some in frames for frame in some)
     direction = Direction(Kept(frozenset()))

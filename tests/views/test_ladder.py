@@ -152,7 +152,7 @@ any_call = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(calls=st.lists(any_call, max_size=5))
 def test_any_calls_are_drawn(calls):
     data = Ladder(lambda: 0).draw([CallRecord(rpc) for rpc in calls], [])

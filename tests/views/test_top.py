@@ -147,7 +147,7 @@ def nasty(evil: str) -> Snapshot:
     return window.snapshot()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(evil=st.text(max_size=40), width=st.integers(1, 120), typed=st.none() | st.text(max_size=90))
 def test_nothing_on_it_commands_a_terminal(evil, width, typed):
     for line in lines(nasty(evil), width=width, typed=typed, filter=evil, source=evil, note=evil, error=evil):
