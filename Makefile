@@ -5,10 +5,10 @@ VENV ?= .venv
 SECONDS ?= 60
 ROUNDS ?= 5
 BIN := $(VENV)/bin
-APT := tshark tmux lua5.2 lua5.4 tcpdump rabbitmq-server iproute2 ethtool valgrind
+APT := tshark tmux chromium mandoc zsh fish lua5.2 lua5.4 tcpdump rabbitmq-server iproute2 ethtool openssl tcpreplay valgrind
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick robustness fuzz bench live-bench growth instructions check fix coverage pcaps generate generate-check lua lua-check screenshot clean apt
+.PHONY: help demo test test-quick robustness fuzz bench live-bench growth instructions check fix pcaps generate generate-check lua lua-check docs man smoke screenshot clean apt
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +20,7 @@ test: $(VENV)/.test apt check ## Check the code and run all tests, installing wh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 test-quick: $(VENV)/.test ## Run the tests that need nothing but Python.
-	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns and not valgrind and not tmux"
+	$(BIN)/python -m pytest -n 2 -q -m "not tshark and not broker and not netns and not valgrind and not tmux and not browser and not mandoc and not shells"
 
 robustness: $(VENV)/.test apt ## Damage captures in every way and tell what comes back, beside stock tshark.
 	$(BIN)/python -m tests.robustness
@@ -32,7 +32,6 @@ bench: $(VENV)/.test apt ## Measure it beside tshark, pyshark and scapy, ROUNDS 
 	$(BIN)/python -m tests.bench --rounds $(ROUNDS) $(LARGE)
 
 live-bench: $(VENV)/.test apt ## Measure what a live capture keeps up with, and what it costs the broker beside the firehose.
-	@sh tests/apt.sh tcpreplay
 	$(BIN)/python -m tests.live.bench --rounds $(ROUNDS)
 
 growth: $(VENV)/.test ## Measure it as captures grow, up to 10 GB, to many connections, large packets and bodies.
@@ -54,10 +53,23 @@ fix: $(VENV)/.test generate lua ## What `check` complains about, as far as tools
 generate: $(VENV)/.test ## Rewrite the generated files.
 	$(BIN)/python -m dissector.amqp.generate
 	$(BIN)/python -m dissector.views.fieldsdoc
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.generate.pythonblocks
+	$(BIN)/python -m docs.generate.notebook
 
 generate-check: $(VENV)/.test
 	$(BIN)/python -m dissector.amqp.generate --check
 	$(BIN)/python -m dissector.views.fieldsdoc --check
+	$(BIN)/python -m docs.generate --check
+
+docs: $(VENV)/.test ## Build the site of docs/ into site/; a broken link, or whatever else it warns of, is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+man: generate ## Show the man page, made anew.
+	man -l docs/man/osloshark.1
+
+smoke: $(VENV)/.test ## Install the wheel into clean environments, with the core alone and with each extra, and use it.
+	$(BIN)/python -m tests.packaging
 
 lua: $(VENV)/.test ## Bundle the plugin for Wireshark, lua/osloshark.lua.
 	$(BIN)/python -m dissector.interop.lua
@@ -75,7 +87,7 @@ apt:
 	@sh tests/apt.sh $(APT)
 
 clean: ## Remove what was installed and built.
-	rm -rf $(VENV) build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench
+	rm -rf $(VENV) build dist site *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .bench
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

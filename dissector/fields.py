@@ -11,6 +11,7 @@ Unknown is ``None`` (JSON ``null``), never a guess. Sizes are in bytes, times in
 import types
 import typing
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -150,7 +151,13 @@ class BodyFields(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class MessageRecord(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
-    """One message (one content with its method: a leg), as ``-T jsonl`` writes it and `dissector.read` gives it."""
+    """One message (one content with its method: a leg), as ``-T jsonl`` writes it and `dissector.read` gives it.
+
+    >>> import dissector
+    >>> message = next(dissector.read("pcaps/demo.pcap"))
+    >>> message.amqp.leg, message.amqp.exchange, message.oslo.kind, message.oslo.method
+    ('publish', 'neutron', 'call', 'report_state')
+    """
 
     frame: FrameFields
     ip: IpFields
@@ -252,7 +259,13 @@ class RpcFields(msgspec.Struct, frozen=True):
 
 
 class CallRecord(msgspec.Struct, frozen=True, tag_field="type", tag="call"):
-    """One request with its legs, as ``calls -T jsonl`` writes it."""
+    """One request with its legs, as ``calls -T jsonl`` writes it.
+
+    >>> import dissector
+    >>> call = next(dissector.calls("pcaps/demo.pcap"))
+    >>> call.rpc.method, call.rpc.status, [server.queue for server in call.rpc.servers]
+    ('report_state', 'ok', ['q-reports-plugin'])
+    """
 
     rpc: RpcFields
 
@@ -306,7 +319,16 @@ def _walk(record: type, prefix: str) -> Iterator[Field]:
             yield Field(name, extra.get("type", type_name), extra.get("unit"), meta.description or "")
 
 
-FIELDS: Final[dict[str, Field]] = {
-    field.name: field for record in (MessageRecord, EventRecord, CallRecord) for field in _walk(record, "")
-}
+@lru_cache(64)
+def attributes_of(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """Give the attributes of a struct by the names that its fields have in the registry."""
+    return dict(zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True))
+
+
+def fields_of(record: type[msgspec.Struct]) -> dict[str, Field]:
+    """Describe the fields of any record that is made of such structs, by their dotted names and in their order."""
+    return {field.name: field for field in _walk(record, "")}
+
+
+FIELDS: Final[dict[str, Field]] = {**fields_of(MessageRecord), **fields_of(EventRecord), **fields_of(CallRecord)}
 """Every field of every record by its dotted name, in the order of the records."""

@@ -50,6 +50,30 @@ ZSTD_PIECE_BYTES: Final = 1 << 9
 """Compressed bytes given to zstd at once. The smallest block has 4 bytes and stands for up to 128 KiB, so no
 more than 16 MiB come out; larger pieces were measured to be no faster."""
 
+TLS_SECRETS_BYTES: Final = 16 << 20
+"""Keys that are kept of what a pcapng capture holds of them, until they are asked for: about 900 bytes a connection of
+TLS 1.3, so those of 18,000; of more, the first."""
+
+# --- capture, through tshark -------------------------------------------------------------------------
+
+KEY_LOG_BYTES: Final = 64 << 20
+"""Largest key log that is read: that of some 70,000 connections of TLS 1.3."""
+
+SECRETS_BLOCK_BYTES: Final = 1 << 20
+"""Keys that are given to tshark in one block; it takes up to 16 MiB of any block."""
+
+TSHARK_PACKET_BYTES: Final = 1 << 18
+"""Bytes of a packet that tshark is given: of a larger one it says that the file is damaged, and ends
+(WTAP_MAX_PACKET_SIZE_STANDARD)."""
+
+TSHARK_LINE_BYTES: Final = 16 << 20
+"""Longest line that is believed of what tshark writes: a packet's payload twice in hexadecimal, enciphered and not, and
+of what it completes a megabyte and more."""
+
+TSHARK_SILENCE_S: Final = 60
+"""Seconds without a word of tshark, nor room for more packets in its pipe, after which it is taken for hung. It tells
+of each packet within milliseconds, of a first one once it has started, which takes a second."""
+
 # --- capture, live -----------------------------------------------------------------------------------
 
 CAPTURE_BUFFER_BYTES: Final = 64 << 20
@@ -167,6 +191,18 @@ one segment of the usual size."""
 OVERLAP_PACKETS: Final = 1 << 15
 """How long, in packets of the capture: what is repeated later is not compared, to no harm. 67 MB at most; a busy broker
 passes so many in half a second."""
+
+TLS_OPENING_BYTES: Final = 64 << 10
+"""Bytes of each direction that are held back, with TLS through tshark, until it is known whether they are decrypted:
+its handshake, with certificates, takes some 4 KB. A segment counts half a KB more than it has."""
+
+TLS_OPENINGS_BYTES: Final = 64 << 20
+"""The same over all connections: some 8,000 handshakes at once. Where it is more, the longest silent ones are taken for
+such as cannot be decrypted."""
+
+TLS_CARRIERS: Final = 1 << 13
+"""Segments of each direction in which TLS records begin that are not whole yet: a record has up to 16 KB. Of more, it
+is not known any more which packets carry a message."""
 
 # --- amqp: payloads ----------------------------------------------------------------------------------
 
@@ -300,6 +336,10 @@ OPEN_CALLS: Final = 100_000
 """Requests whose verdict is waited for; the oldest are given out as they are. Measured to take 1.6 kB each, all that is
 kept for them counted: 160 MB."""
 
+KEPT_CALLS: Final = 10_000
+"""Requests whose verdict is waited for however long it takes: 16 MB. Of more, the oldest is given out with each that
+begins, if nothing is to be expected of it any more (`LATE_NS`)."""
+
 FAILURE_CHARS: Final = 64 << 20
 """Texts of failures, with their tracebacks, of requests whose verdict is waited for, in characters together; of more,
 the oldest requests are given out as they are."""
@@ -330,6 +370,10 @@ SENT_NS: Final = 1_000_000_000
 
 SETTLED_NS: Final = 60_000_000_000
 """How long it is kept at most where it is not acknowledged: it may be delivered again."""
+
+LATE_NS: Final = 600_000_000_000
+"""Time after a call's timeout, or after the publish of another request, from when on a reply or a delivery is waited
+for no longer where there are more than `KEPT_CALLS` requests. rpc_response_timeout is 60 s unless configured."""
 
 UNDELIVERED_NS: Final = 5_000_000_000
 """Time after which a cast, fanout or notification that was not delivered is called so; before, it is pending."""
@@ -512,17 +556,28 @@ INDEXED_PACKETS: Final = 1 << 28
 opened."""
 
 INDEXED_MESSAGES: Final = 1 << 25
-"""Messages that are listed, some 70 bytes each, all told: 2.3 GB; later ones are counted."""
+"""Messages that are listed, some 80 bytes each, all told: 2.7 GB; later ones are counted."""
 
 INDEXED_NAMES: Final = 1 << 20
-"""Texts (methods, exchanges, routing keys, queues) by which messages are found without decoding them, some 150 bytes
-each; with more, filters look into each message."""
+"""Texts (methods, exchanges, routing keys, queues), and sets of other values that messages have in common, by which
+messages are found without decoding them, some 150 bytes each; with more, filters look into each message."""
 
 SHOWN_LINES: Final = 2_000
 """Lines of messages that were drawn and are remembered: some screens, to scroll back and forth."""
 
 SHOWN_CALLS: Final = 1 << 24
 """Calls that are listed, 8 bytes each in memory and some 700 in a temporary file; of more, the first."""
+
+WEB_WINDOWS: Final = 8
+"""Windows of browsers that are served at once; each is a process that reads the captures for itself."""
+
+# --- interop: Arrow tables -----------------------------------------------------------------------------
+
+ARROW_ROWS: Final = 8192
+"""Records of a batch of a table: enough for columns to be worth it."""
+
+ARROW_BATCH_BYTES: Final = 16 << 20
+"""Bytes of a batch's records, as JSON, from which on it is given, however few they are: bodies may be large."""
 
 # --- interop: the plugin for Wireshark ---------------------------------------------------------------
 

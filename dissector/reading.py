@@ -22,7 +22,15 @@ DEFAULT_PORTS = (PORT,)
 
 
 class Completeness(msgspec.Struct, frozen=True):
-    """What a run has read and what it has not."""
+    """What a run has read and what it has not.
+
+    >>> import dissector
+    >>> completeness = dissector.stats("pcaps/demo.pcap").completeness
+    >>> completeness.packets, completeness.amqp.messages, completeness.streams.connections
+    (1007, 82, 21)
+    >>> completeness.missing()
+    []
+    """
 
     streams: StreamCounts
     amqp: AmqpCounts
@@ -145,8 +153,11 @@ class Reading:
         ports: Collection[int] = DEFAULT_PORTS,
         known: KnownConnections | None = None,
         jobs: int | None = 1,
+        streams: Streams | None = None,
     ) -> None:
         """Open captures by their paths, or take over what is open already; ``known`` is as for `Dissection`.
+
+        ``streams`` reads the byte streams out of what the captures give, where these are not packets alone.
 
         ``jobs`` are the processes that work on messages (`dissector.parallel`): with 1 it is this one alone, with more
         so many others, with None as many as are worth it (`worthwhile_jobs`). Raises `dissector.UsageError` where
@@ -155,9 +166,14 @@ class Reading:
         self.capture: PacketSource = open_capture(captures) if isinstance(captures, Sequence) else captures
         self.first_time_ns = 0
         """When the first packet was captured, nanoseconds since the epoch; 0 before it is read."""
+        self.now_ns = 0
+        """Up to when the events were given, nanoseconds since the epoch: the time of the last packet that was read, or
+        what a live capture told where none came; 0 before that."""
         self.is_waiting = False
         """Whether packets are being waited for: then an interrupt leaves nothing half done."""
-        self._streams = Streams(ports, is_live=self.capture.bytes_total is None)
+        self.decrypts = streams is not None
+        """Whether TLS is decrypted where there are keys."""
+        self._streams = streams or Streams(ports, is_live=self.capture.bytes_total is None)
         self._dissection = Dissection(known)
         self._jobs = worthwhile_jobs(self.capture) if jobs is None else jobs
         self._hands: Alone[Any, _Mark] | Crew[Any, _Mark] | None = None
@@ -191,11 +207,13 @@ class Reading:
             if batch is None:
                 break
             if isinstance(batch, Quiet):
+                self.now_ns = batch.time_ns
                 events = self._dissect(self._streams.pass_time(batch.time_ns), batch.time_ns)
                 yield from self._feed(hands, events, ahead)
                 continue
-            if not self.first_time_ns and len(batch):
-                self.first_time_ns = int(batch.time_ns[0])
+            if len(batch):
+                self.first_time_ns = self.first_time_ns or int(batch.time_ns[0])
+                self.now_ns = int(batch.time_ns[-1])
             yield from self._feed(hands, self._dissect(self._streams.feed(batch)), ahead)
         yield from self._ending()
 
@@ -231,7 +249,7 @@ class Reading:
 
     def _dissect(self, stream_events: Iterable[StreamEvent], now_ns: int = 0) -> list[AmqpEvent]:
         events = self._dissection.feed(stream_events, self._streams.oldest_held, now_ns)
-        for event in events:
+        for event in events if self._streams.has_fragments else ():
             if isinstance(event, Message):
                 event.numbers = self._streams.with_fragments(event.numbers)
         return events

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from .lab import truth
 from .lab.fixtures import lab, missing
+from .tui.browser import PROGRAM
 
 __all__ = ["lab"]
 
@@ -34,7 +35,10 @@ MISSING = {
     "broker": missing,
     "valgrind": lambda: _without("valgrind"),
     "tmux": lambda: _without("tmux"),
-    "netns": lambda: _without("tcpdump", "ip") + ([] if os.geteuid() == 0 else ["root"]),
+    "mandoc": lambda: _without("mandoc"),
+    "shells": lambda: _without("bash", "zsh", "fish"),
+    "browser": lambda: _without(PROGRAM),
+    "netns": lambda: _without("tcpdump", "tcpreplay", "ip") + ([] if os.geteuid() == 0 else ["root"]),
 }
 
 

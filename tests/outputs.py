@@ -15,6 +15,8 @@ from dissector.fields import FIELDS
 
 FORMAT = "-T"
 NOT_RUN = {
+    "completion": "it takes no capture",
+    "doctor": "it takes no capture",
     "live": "it takes an interface, and shows there what read shows",
     "lua": "it takes no capture",
     "tui": "it is a screen; its own tests look at it",

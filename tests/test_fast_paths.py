@@ -26,6 +26,7 @@ HARMS = ("loss of 5 %", "reordered by up to 64", "snap length 262", "RST in the 
 
 def by_frames(monkeypatch):
     monkeypatch.setattr(contents, "straight", lambda *_: None)
+    monkeypatch.setattr(contents, "straight_ack", lambda *_: None)
 
 
 def by_segments(monkeypatch):
@@ -33,7 +34,7 @@ def by_segments(monkeypatch):
 
 
 def forgetful(monkeypatch):
-    monkeypatch.setattr(LastBodies, "decode_body", LastBodies._anew)
+    monkeypatch.setattr(LastBodies, "decode_body", lambda self, body: self._decode(*body))
     monkeypatch.setattr(masking, "_is_plain", lambda _: False)
     monkeypatch.setattr(masking, "_remembered", masking._judge)
     monkeypatch.setattr(limits, "PROPERTIES_MEMO_BYTES", -1)

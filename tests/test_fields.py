@@ -3,7 +3,7 @@ import re
 import msgspec
 import pytest
 
-from dissector.api import read
+from dissector import read
 from dissector.fields import FIELDS, MessageRecord
 
 from .lab import truth

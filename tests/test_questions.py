@@ -13,7 +13,7 @@ from .wiring import messages
 PAGE = (Path(__file__).parents[1] / "docs" / "questions.md").read_text()
 ELSEWHERE = {"body_size": "big-bodies", "redelivered": "neutron-nova", "UnsupportedVersion": "neutron-nova"}
 """Captures that hold what a command asks for, where verdicts does not."""
-COMMANDS = re.findall(r"^ +`osloshark (.+)`$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^`osloshark (.+)`$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def failed():
 
 
 def test_each_question_has_a_command():
-    numbers = [int(number) for number in re.findall(r"^(\d+)\. \*\*", PAGE, re.MULTILINE)]
+    numbers = [int(number) for number in re.findall(r"^## (\d+)\. ", PAGE, re.MULTILINE)]
     assert numbers == list(range(1, 16))
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == PAGE.count("```console") == 15
 
 
 @pytest.mark.parametrize("command", COMMANDS)

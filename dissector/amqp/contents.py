@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from dissector import limits
-from dissector.amqp._methods import Method, Properties
+from dissector.amqp._methods import BasicAck, Method, Properties
 from dissector.amqp.constants import (
     FRAME_BODY,
     FRAME_HEADER,
@@ -24,7 +24,7 @@ from dissector.amqp.malformed import MalformedPayload
 from dissector.amqp.methods import decode_method
 from dissector.amqp.properties import decode_content_header
 from dissector.amqp.runs import EMPTY, Note, Run
-from dissector.amqp.straight import STRAIGHT_FRAMES, Content, straight
+from dissector.amqp.straight import ACK_BYTES, STRAIGHT_FRAMES, Content, straight, straight_ack
 from dissector.net import Malformed
 
 _NOTHING: Final[list[AmqpEvent]] = []
@@ -142,11 +142,16 @@ class ContentReader:
         while at < last:
             kind, channel, start, end = frames[at]
             if kind == FRAME_METHOD:
-                if not self._open and (content := straight(run, frames, at)) is not None:
+                if self._open:
+                    self._method(channel, start, end)
+                elif end - start == ACK_BYTES and (ack := straight_ack(run.data, start)) is not None:
+                    self._event(end, channel, BasicAck.NAME, ack)
+                elif (content := straight(run, frames, at)) is not None:
                     self._tell_straight(content, channel, start, frames[at + 2][3])
                     at += STRAIGHT_FRAMES
                     continue
-                self._method(channel, start, end)
+                else:
+                    self._method(channel, start, end)
             elif kind == FRAME_HEADER:
                 self._header(channel, start, end)
             elif kind == FRAME_BODY:
@@ -363,7 +368,11 @@ class ContentReader:
     def _event(
         self, at: int, channel: int, name: str, method: Method | None = None, *, detail: str | None = None
     ) -> None:
-        number, time_ns = max(self._run.when(at), self._floor)
+        run = self._run
+        packet = bisect_right(run.ends, at)
+        number, time_ns = run.completed[packet], run.times_ns[packet]
+        if self._floor[0] >= number:
+            number, time_ns = max((number, time_ns), self._floor)
         event = Event(self.connection, self.from_client, number, time_ns, channel, name, method, detail)
         self._found.append(event)
 

@@ -22,6 +22,7 @@ from dissector.amqp.constants import (
     FRAME_TYPES,
     PROTOCOL_HEADER,
 )
+from dissector.amqp.foreign import foreign_protocol, is_too_short
 from dissector.amqp.resync import HEADER, Search
 from dissector.amqp.runs import EMPTY, UNKNOWN, Note, Run
 from dissector.net import StreamData
@@ -41,21 +42,7 @@ Frame = tuple[int, int, int, int]
 _TUNE: Final = struct.Struct(">IHIH").unpack_from
 _TUNE_BYTES: Final = 12
 """Size of the payload of connection.tune and tune-ok: key, channel_max, frame_max, heartbeat."""
-_NAME: Final = b"AMQP"
-_TLS_HANDSHAKE: Final = b"\x16\x03"
-_TLS_HELLOS: Final = (1, 2)
-"""Types of the handshake messages that come first: ClientHello, ServerHello (RFC 8446, 4)."""
 _NO_FRAME: Final = "no AMQP frame where one should begin"
-_PROTOCOLS: Final = {
-    b"\x00\x01\x00\x00": "AMQP 1.0",
-    b"\x03\x01\x00\x00": "AMQP 1.0 (SASL)",
-    b"\x02\x01\x00\x00": "AMQP 1.0 (TLS)",
-    b"\x01\x01\x00\x0a": "AMQP 0-10",
-    b"\x00\x00\x09\x00": "AMQP 0-9",
-    b"\x01\x01\x08\x00": "AMQP 0-8",
-    b"\x01\x01\x00\x09": "AMQP 0-9",
-}
-"""What follows ``AMQP`` in the headers of the protocol's other versions."""
 
 
 class FrameReader:
@@ -265,29 +252,22 @@ class FrameReader:
     def _begin(self, run: Run, frames: list[Frame], *, at_start: bool) -> int:
         """Read how the stream begins; give where frames may begin, or -1 where more bytes are needed to tell."""
         data = run.data
-        if len(data) < len(PROTOCOL_HEADER) and (
-            data.startswith(_NAME[: len(data)]) or data.startswith(_TLS_HANDSHAKE[: len(data)])
-        ):
+        if is_too_short(data):
             return -1
-        # The second byte of the version and the record's length may be anything (RFC 8446, 5.1).
-        if data.startswith(_TLS_HANDSHAKE) and data[5] in _TLS_HELLOS:
-            return self._give_up(run, "TLS", frames)
-        if not data.startswith(_NAME):
-            # A broker answers with frames; whatever else stands here is searched for them.
-            if at_start:
-                self._in_step = data[0] in FRAME_TYPES
-                self._reason = _NO_FRAME
-            return 0
+        protocol = foreign_protocol(data, at_start=at_start)
+        if protocol is not None:
+            return self._give_up(run, protocol, frames)
         if data.startswith(PROTOCOL_HEADER):
             if self._unseen:
                 self._found(run, 0, frames)
             self._in_step = True
             frames.append((PROTOCOL, 0, 0, len(PROTOCOL_HEADER)))
             return len(PROTOCOL_HEADER)
-        version = _PROTOCOLS.get(data[4:8])
-        if version is None and not at_start:
-            return 0  # the middle of a start-ok, say: AMQPLAIN
-        return self._give_up(run, version or "AMQP of an unknown version", frames)
+        # A broker answers with frames; whatever else stands here is searched for them.
+        if at_start:
+            self._in_step = data[0] in FRAME_TYPES
+            self._reason = _NO_FRAME
+        return 0
 
     def _give_up(self, run: Run, protocol: str, frames: list[Frame]) -> int:
         self._foreign = True

@@ -1,13 +1,16 @@
-"""The fast path of `dissector.amqp.contents`: a message whose method, header and one body frame follow each other.
+"""The fast paths of `dissector.amqp.contents`.
 
-Nearly all of RabbitMQ's do, for a frame has room for 128 kB. That saves a seventh of all the time this room takes for
-a capture (13.5 instead of 16 µs a message, with its acks); the tests compare what comes out.
+One is for a message whose method, header and one body frame follow each other: nearly all of RabbitMQ's do, for a frame
+has room for 128 kB. That saves a seventh of the time that this room takes for a capture (13.5 instead of 16 µs a
+message, with its acks). The other is for acks, of which there is one a message, and saves a twentieth. The tests
+compare what comes out.
 """
 
+import struct
 from typing import Final, cast
 
 from dissector import limits
-from dissector.amqp._methods import Properties
+from dissector.amqp._methods import BASIC_ACK, BasicAck, Properties
 from dissector.amqp.constants import FRAME_BODY, FRAME_HEADER, FRAME_OVERHEAD_BYTES
 from dissector.amqp.events import ContentMethod
 from dissector.amqp.frames import Frame
@@ -17,6 +20,10 @@ from dissector.amqp.properties import decode_content_header
 from dissector.amqp.runs import Run
 
 STRAIGHT_FRAMES: Final = 3
+ACK_BYTES: Final = 13
+"""What the payload of a basic.ack has."""
+
+_ACK: Final = struct.Struct(">IQB").unpack_from
 
 Content = tuple[ContentMethod, Properties, bytes]
 """Method, properties and body of a message."""
@@ -49,3 +56,9 @@ def straight(run: Run, frames: list[Frame], at: int) -> Content | None:
     if not method.CONTENT or not 0 < size == body_end - body_start <= limits.BODY_BYTES:
         return None
     return cast(ContentMethod, method), properties, data[body_start:body_end]
+
+
+def straight_ack(data: bytes, start: int) -> BasicAck | None:
+    """Read the method frame's payload of `ACK_BYTES` at ``start``; None where it is no basic.ack."""
+    key, delivery_tag, bits = _ACK(data, start)
+    return BasicAck(delivery_tag, bits & 1 != 0) if key == BASIC_ACK else None

@@ -69,6 +69,14 @@ class CaptureFile:
         """Packets that the capturing system lost, where the file tells so far; None where it does not."""
         return None if self._reader is None else self._reader.drops
 
+    def take_keys(self) -> bytes:
+        """Give the lines of TLS key logs in the file, as far as it was read, that were not given yet."""
+        if not isinstance(self._reader, PcapngReader):
+            return b""
+        keys = bytes(self._reader.keys)
+        self._reader.keys.clear()
+        return keys
+
     def first_time(self) -> int | None:
         """Find the time of the first packet, in nanoseconds since the epoch; None where there is no packet.
 

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dissector.capture.batch import PacketBatch
+from dissector.capture.keylog import SECRETS_BLOCK, keys_in
 from dissector.capture.pcap import packets_before
 from dissector.capture.pcapng_interface import Interface, by_interface, read_interface, read_statistics
-from dissector.limits import PACKET_BYTES, PCAPNG_BLOCK_BYTES, PCAPNG_INTERFACES
+from dissector.limits import PACKET_BYTES, PCAPNG_BLOCK_BYTES, PCAPNG_INTERFACES, TLS_SECRETS_BYTES
 
 _SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE_DESCRIPTION: Final = 1
@@ -100,6 +101,8 @@ class PcapngReader:
         """What was wrong with the file, one line each, without the file's name."""
         self.ended = False
         """The file is damaged: further bytes are not looked at."""
+        self.keys = bytearray()
+        """The lines of TLS key logs that the file holds, as far as it was read and up to `TLS_SECRETS_BYTES`."""
         self._tail = bytearray()
         self._need = _SHORTEST_BLOCK
         self._order = "<"
@@ -188,6 +191,8 @@ class PcapngReader:
                 self._packets(buffer, run_type, run, parts)
                 run, run_type, shortest = [], block, _SHORTEST_PACKET_BLOCK[block]
                 continue
+            elif block == SECRETS_BLOCK:
+                self._keys(buffer[offset + 8 : following - 4])
             elif block in _DESCRIPTIONS:
                 self._packets(buffer, run_type, run, parts)
                 run = []
@@ -198,6 +203,12 @@ class PcapngReader:
             offset = following
         self._packets(buffer, run_type, run, parts)
         return offset
+
+    def _keys(self, body: bytes) -> None:
+        """Keep the keys of a decryption secrets block (section 4.7)."""
+        keys = keys_in(body, self._order)
+        if len(self.keys) + len(keys) <= TLS_SECRETS_BYTES:
+            self.keys += keys + b"\n"
 
     def _description(self, block: int, body: bytes) -> None:
         """Take in a block that says something about the packets after it."""

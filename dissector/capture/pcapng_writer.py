@@ -53,7 +53,7 @@ class PcapngWriter:
         """Index of the name and link type, to the interface's number in the file."""
         # The section's length is not known beforehand: -1.
         body = struct.pack("<IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1)
-        file.write(_block(_SECTION, body + _options((_SHB_USERAPPL, f"osloshark {__version__}".encode()))))
+        file.write(block(_SECTION, body + _options((_SHB_USERAPPL, f"osloshark {__version__}".encode()))))
 
     def write(
         self,
@@ -119,7 +119,7 @@ class PcapngWriter:
             for (of_name, _), number in self._interfaces.items():
                 if of_name == index:
                     told = ((_ISB_IFRECV, struct.pack("<Q", received)), (_ISB_IFDROP, struct.pack("<Q", dropped)))
-                    blocks.append(_block(_STATISTICS, struct.pack("<I", number) + ticks + _options(*told)))
+                    blocks.append(block(_STATISTICS, struct.pack("<I", number) + ticks + _options(*told)))
                     break
         self._file.write(b"".join(blocks))
 
@@ -128,10 +128,11 @@ class PcapngWriter:
         if self._names:
             options.insert(0, (_IF_NAME, self._names[of_name].encode(errors="surrogateescape")))
         # A snap length of 0 is no limit.
-        return _block(_INTERFACE, struct.pack("<HHI", link_type, 0, 0) + _options(*options))
+        return block(_INTERFACE, struct.pack("<HHI", link_type, 0, 0) + _options(*options))
 
 
-def _block(kind: int, body: bytes) -> bytes:
+def block(kind: int, body: bytes) -> bytes:
+    """Make a block of its type and its body, whose length is a multiple of 4."""
     length = struct.pack("<I", len(body) + 12)
     return struct.pack("<I", kind) + length + body + length
 

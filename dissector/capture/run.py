@@ -63,6 +63,10 @@ class Capture:
             self.truncated_packets += int(np.count_nonzero(batch.captured < batch.original))
             yield batch if batch.first_number == number else msgspec.structs.replace(batch, first_number=number)
 
+    def take_keys(self) -> bytes:
+        """Give the lines of TLS key logs in the captures, as far as they were read, that were not given yet."""
+        return b"\n".join(file.take_keys() for file in self._files)
+
     def stop(self) -> bool:
         """Do nothing, and say so: captures are read to their end."""
         return False

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import click
 
 from dissector.amqp import AmqpEvent
-from dissector.cli.filtering import EventFilter, filter_option
+from dissector.api.filtering import EventFilter
+from dissector.cli.filtering import filter_option
 from dissector.cli.interface import open_output
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
 from dissector.cli.output import Output

@@ -6,9 +6,12 @@ from typing import Final
 import click
 
 from dissector import limits
+from dissector.api.filtering import CallFilter
+from dissector.api.following import AskedDecoding, AskedRow, Following
+from dissector.cli import completing
 from dissector.cli.counts import tell_counts
-from dissector.cli.filtering import CallFilter, filter_option
-from dissector.cli.following import FOLLOWING_JOBS, AskedDecoding, AskedRow, Following, following_jobs
+from dissector.cli.filtering import filter_option
+from dissector.cli.following import FOLLOWING_JOBS, following_jobs
 from dissector.cli.interface import open_output
 from dissector.cli.main import EXIT_INTERRUPTED
 from dissector.cli.options import (
@@ -97,9 +100,22 @@ def _statuses(_context: click.Context, _option: click.Parameter, value: str | No
     type=click.Choice(["table", "jsonl", "csv"]),
     help="table (a line a call), jsonl or csv.",
 )
-@click.option("-e", "fields", metavar="FIELD", multiple=True, help="A column of -T table, an rpc.* field; see read -e.")
+@click.option(
+    "-e",
+    "fields",
+    metavar="FIELD",
+    multiple=True,
+    shell_complete=completing.fields,
+    help="A column of -T table, an rpc.* field; see read -e.",
+)
 @click.option("-E", "settings", metavar="NAME=VALUE", multiple=True, help="How these columns are written; see read -E.")
-@click.option("--status", metavar="STATUS,…", callback=_statuses, help="Only calls of these statuses, see below.")
+@click.option(
+    "--status",
+    metavar="STATUS,…",
+    callback=_statuses,
+    shell_complete=completing.list_of(*_STATUSES),
+    help="Only calls of these statuses, see below.",
+)
 @click.option(
     "--sort",
     metavar="KEY",
@@ -175,7 +191,8 @@ def command(
         calls = Calls(late_ns=_STREAM_LATE_NS if is_stream else None)
         following = Following(calls, matches)
         task = AskedDecoding(matches, show_secrets=show_secrets)
-        sink = _Shown(following, view, out, chosen, sort=_SORTS[sort] if sort else None)
+        clock = (lambda: reading.now_ns) if reading.capture.is_live else None
+        sink = _Shown(following, view, out, chosen, sort=_SORTS[sort] if sort else None, clock=clock)
         done = run(reading, sink, task, quiet=quiet, progress=not out.is_terminal)
     if not quiet:
         tell_counts(following.counts)
@@ -210,8 +227,11 @@ class _Shown:
         chosen: Callable[[CallRecord], bool],
         *,
         sort: Callable[[RpcFields], float] | None,
+        clock: Callable[[], int] | None,
     ) -> None:
+        """``clock`` gives the time up to which events were given, where that goes on without any."""
         self._following = following
+        self._clock = clock
         self._view = view
         self._output = output
         self._chosen = chosen
@@ -225,6 +245,8 @@ class _Shown:
     def show(self, results: list[AskedRow]) -> None:
         """Take the next events."""
         self._take(self._following.feed(results))
+        if self._clock is not None:
+            self._take(self._following.pass_time(self._clock()))
 
     def finish(self) -> None:
         """Write what is left."""

@@ -10,16 +10,20 @@ import click
 import msgspec
 
 from dissector.amqp.known import Ends, Known
+from dissector.cli import completing
 from dissector.cli.output import Output
 from dissector.cli.telling import tell
+from dissector.cli.via import via_of
 from dissector.errors import UsageError
 from dissector.reading import Reading
 
 if TYPE_CHECKING:  # imported when an interface is opened: what reads files shall not wait for it
-    from dissector.capture.live import Account
+    from dissector.capture.live import Account, LiveCapture
     from dissector.capture.live.capture import Save
 
 _META: Final = "dissector.interface"
+_NICE: Final = 10
+"""A broker on the same host goes first; a tenth of a busy processor is left, and all of an idle one."""
 _METHODS: Final = ("auto", "child", "scapy")
 _CODECS: Final = ("unicode_escape", "utf-16-be", "latin-1")
 """What views write odd characters with. Python imports a codec's module when it is first asked for."""
@@ -33,11 +37,14 @@ class Interface(msgspec.Struct):
     more: str | None = None
     user: str | None = None
     duration_s: float | None = None
+    nice: int | None = None
     known: str | None = None
     make_save: "Callable[[list[str], Account | None], Save] | None" = None
     """Makes what ``-w`` writes to, of the names of the interfaces and who we become."""
     whom: "Account | None" = None
     """Who we become, once that is looked up."""
+    capture: "LiveCapture | None" = None
+    """What captures, once it is opened."""
 
 
 def interface_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,6 +54,7 @@ def interface_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-i",
             "names",
             metavar="IFACE",
+            shell_complete=completing.interfaces,
             multiple=True,
             expose_value=False,
             callback=_note,
@@ -60,7 +68,13 @@ def interface_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def live_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what goes with -i, for the command that takes interfaces as its arguments."""
     interfaces = click.argument(
-        "names", metavar="IFACE...", nargs=-1, required=True, expose_value=False, callback=_note
+        "names",
+        metavar="IFACE...",
+        nargs=-1,
+        required=True,
+        expose_value=False,
+        callback=_note,
+        shell_complete=completing.interfaces,
     )
     return _more_options(interfaces(command), hidden=False)
 
@@ -71,6 +85,7 @@ def _more_options(command: Callable[..., Any], *, hidden: bool) -> Callable[...,
             "--learn",
             "known",
             metavar="FILE",
+            shell_complete=completing.files,
             expose_value=False,
             hidden=hidden,
             callback=_note,
@@ -86,6 +101,16 @@ def _more_options(command: Callable[..., Any], *, hidden: bool) -> Callable[...,
             hidden=hidden,
             callback=_note,
             help="End after so long.",
+        ),
+        click.option(
+            "--nice",
+            metavar="N",
+            type=click.IntRange(0, 19),
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help=f"By how much to give way to other programs where the processors are busy, the broker, say; 0: not at "
+            f"all.  [default: {_NICE}]",
         ),
         click.option(
             "--user",
@@ -112,8 +137,8 @@ def _more_options(command: Callable[..., Any], *, hidden: bool) -> Callable[...,
             expose_value=False,
             hidden=hidden,
             callback=_note,
-            help="How to capture: child is dumpcap, else tcpdump; scapy is a socket of our own.  [default: auto, a "
-            "child if there is one]",
+            help="How to capture: scapy is a socket of our own, child is dumpcap, else tcpdump.  [default: auto, a "
+            "socket if we are root and scapy is installed, else a child]",
         ),
     ):
         command = option(command)
@@ -166,6 +191,8 @@ def open_live(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading | None:
     if path is not None:
         check(path)
 
+    via = via_of(context)
+    via.prepare(grows=True)
     wanted.whom = whom = account(wanted.user)
     watch_hangups()
 
@@ -185,19 +212,22 @@ def open_live(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading | None:
         more=wanted.more,
         whom=whom,
         duration_s=wanted.duration_s,
+        nice=_NICE if wanted.nice is None else wanted.nice,
         begin=begin,
         tell=tell,
     )
+    wanted.capture = capture
     if wanted.make_save is not None:
         try:
             capture.save = wanted.make_save(capture.names, whom)
         except BaseException:
             capture.close()
             raise
-    return Reading(capture, ports=ports, known=known)
+    source, streams = via.through(capture, ports, tell)
+    return Reading(source, ports=ports, known=known, streams=streams)
 
 
-_NAMES: Final = ("method", "more", "user", "duration_s", "known")
+_NAMES: Final = ("method", "more", "user", "duration_s", "nice", "known")
 
 
 def open_output(path: str | None, files: tuple[str, ...], reading: Reading, *, grows: bool) -> Output:

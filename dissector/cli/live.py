@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dissector.cli import completing
 from dissector.cli.interface import interface_of, live_options
 from dissector.cli.main import EXIT_DAMAGED
 from dissector.cli.options import CONTEXT, TIMES, common_options
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 EPILOG = f"""\b
 It looks into packets without any right but to read them: started as root, it
 opens the interface and its files, then becomes another user for good (--user)
-and keeps no capability. Without root, the user needs the right to capture:
+and keeps no capability.
 \b
-  sudo osloshark live eth0
-  sudo usermod -aG wireshark $USER      dumpcap may capture, its group use it
+With dumpcap a message may take 0.25 s to be shown, else some milliseconds. On
+a busy machine it gives way to others, such as the broker (--nice); what it
+has no time for is dropped, counted and told.
 \b
 Files (-w) are rotated as tcpdump does: with -C the second ends in 1; with -W,
 too, they end in 0, 1 … and the first comes again after the last; with -G the
@@ -32,6 +34,11 @@ make files in their folder where they are rotated. On SIGHUP the files of -o
 and -w are opened anew, as logrotate wants it (not on a terminal).
 \b
 Formats (-T), -E and filters (-Y): see 'osloshark read --help'.
+\b
+Without root (Debian, Ubuntu):
+  sudo dpkg-reconfigure wireshark-common   lets a group use dumpcap; answer yes
+  sudo usermod -aG wireshark $USER         be in it, from the next login on
+  osloshark doctor capture                 whether it works
 \b
 Times (-t):
 {TIMES}\b
@@ -65,6 +72,7 @@ def _savefile_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-w",
             "path",
             metavar="FILE",
+            shell_complete=completing.files,
             help="Write all packets to FILE as well, as pcapng; secrets included, for its owner alone (0600). One that "
             "is there is replaced.",
         ),

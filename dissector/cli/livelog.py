@@ -71,8 +71,24 @@ class LiveLog(Output):
             self._reopen(self._path)
         if self._can_stall:
             self._write_slowly(data)
+        elif self._path is not None:
+            self._append(data)
         else:
             super().write(data)
+
+    def _append(self, data: bytes) -> None:
+        """Write to the file, whole lines only: where the disk is full, what is half there is taken back."""
+        descriptor = self._file.fileno()
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(descriptor, memoryview(data)[written:])
+        except OSError as error:
+            half = written - (data.rfind(b"\n", 0, written) + 1)
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - half)
+            raise OutputError(
+                f"{self._name}: cannot be written: {error.strerror}; it ends with the last whole line"
+            ) from None
 
     def _reopen(self, path: str) -> None:
         try:

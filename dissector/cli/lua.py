@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from dissector.cli import completing
 from dissector.cli.output import Output, OutputClosed
 from dissector.cli.telling import tell
 from dissector.errors import UsageError
@@ -20,7 +21,13 @@ Examples:
 
 
 @click.command("lua", epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-o", "output", metavar="FILE", help="Write the plugin to FILE; - is standard output, the default.")
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    shell_complete=completing.files,
+    help="Write the plugin to FILE; - is standard output, the default.",
+)
 @click.option("--install", "wants_install", is_flag=True, help="Put it into the user's Wireshark plugin folder.")
 @click.option("--uninstall", "wants_uninstall", is_flag=True, help="Take it away from there.")
 @click.option("--profile", is_flag=True, help="With these: the profile 'osloshark' too, with columns and colours.")

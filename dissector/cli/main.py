@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "agents": "Show which agents report that they live, and who calls whom.",
     "topology": "Show connections, exchanges, queues, bindings, consumers.",
     "calls": "Show each request with all its legs, its reply, and the verdict.",
+    "completion": "Print what makes a shell complete the command line.",
+    "doctor": "Tell what is there of what osloshark can use, and what helps.",
     "fields": "List the fields that filters and columns take.",
     "live": "Show the messages on an interface, as they come.",
     "lua": "Give the plugin for Wireshark, or install it.",

@@ -8,9 +8,12 @@ from typing import Any, Final
 import click
 
 from dissector import limits
+from dissector.capture import open_capture
+from dissector.cli import completing
 from dissector.cli.interface import interface_options, open_live
 from dissector.cli.output import Output
-from dissector.reading import DEFAULT_PORTS, Reading
+from dissector.cli.via import via_of, via_options
+from dissector.reading import Reading
 from dissector.views.times import TIME_FORMATS
 
 _ENOUGH_COLUMNS: Final = 120
@@ -26,12 +29,15 @@ TIMES: Final = "".join(f"  {name:<11} {meaning}\n" for name, meaning in TIME_FOR
 def capture_options(command: Command) -> Command:
     """Add what every command has that reads captures: FILE..., -i, --port, -o, --show-secrets, -q."""
     command = common_options(command)
-    return interface_options(click.argument("files", metavar="FILE...", nargs=-1)(command))
+    return interface_options(
+        click.argument("files", metavar="FILE...", nargs=-1, shell_complete=completing.files)(command)
+    )
 
 
 def common_options(command: Command) -> Command:
-    """Add what commands have that read captures or interfaces: --port, -o, --show-secrets, -q."""
+    """Add what commands have that read captures or interfaces: --via, --port, -o, --show-secrets, -q."""
     for option in (
+        via_options,
         click.option("-q", "--quiet", is_flag=True, help="No closing line about completeness."),
         click.option("--show-secrets", is_flag=True, help="Do not mask passwords, tokens and the like as ***."),
         click.option(
@@ -46,6 +52,7 @@ def common_options(command: Command) -> Command:
             "-o",
             "output",
             metavar="FILE",
+            shell_complete=completing.files,
             help="Write to FILE instead of standard output. A new file is for its owner alone (0600); one that is "
             "there is replaced at the end (on Ctrl-C by what there is), and keeps its mode if it is yours. Root "
             "follows no symbolic link. What comes live is appended to it.",
@@ -95,12 +102,16 @@ def open_reading(files: tuple[str, ...], ports: tuple[int, ...], jobs: int | Non
 
     ``jobs`` is as for `Reading`; interfaces are read by one process.
     """
-    live = open_live(files, ports or DEFAULT_PORTS)
+    via = via_of()
+    ports = tuple(via.ports(ports or None))
+    live = open_live(files, ports)
     if live is not None:
         return live
     if not files:
         raise click.UsageError("no capture given; name a file, or - for standard input", click.get_current_context())
-    return Reading(files, ports=ports or DEFAULT_PORTS, jobs=jobs)
+    via.prepare(grows=False)
+    source, streams = via.through(open_capture(files), ports)
+    return Reading(source, ports=ports, jobs=jobs, streams=streams)
 
 
 def is_colored(color: str, out: Output) -> bool:

@@ -6,7 +6,9 @@ from typing import Any, Final
 import click
 
 from dissector import limits
-from dissector.cli.filtering import EventFilter, filter_option, refuse_call_fields
+from dissector.api.filtering import EventFilter, refuse_call_fields
+from dissector.cli import completing
+from dissector.cli.filtering import filter_option
 from dissector.cli.interface import open_output
 from dissector.cli.options import (
     CONTEXT,
@@ -22,6 +24,7 @@ from dissector.cli.run import run
 from dissector.cli.saving import save, saving_options
 from dissector.cli.showing import Describing, Showing, Tracing
 from dissector.cli.telling import tell
+from dissector.cli.via import refuse_via
 from dissector.parallel import EVENTS
 from dissector.reading import Reading
 from dissector.views.firehose import FirehoseView
@@ -83,7 +86,14 @@ def message_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Show declares, binds, acks, closes, gaps and the like, too (with text, jsonl and table).",
         ),
         click.option("-E", "settings", metavar="NAME=VALUE", multiple=True, help="How -T table is written, see below."),
-        click.option("-e", "fields", metavar="FIELD", multiple=True, help="A column of -T table; given once for each."),
+        click.option(
+            "-e",
+            "fields",
+            metavar="FIELD",
+            multiple=True,
+            shell_complete=completing.fields,
+            help="A column of -T table; given once for each.",
+        ),
         click.option(
             "-c", "count", metavar="N", type=click.IntRange(min=1), help="Stop after N messages (that match)."
         ),
@@ -148,8 +158,10 @@ def show(
 ) -> int:
     """Show messages of captures, or where there are none of the interface that the options name; give the status."""
     is_table = format_ in TABLES
-    if with_bytes and not verbose:
-        raise click.UsageError("--bytes goes with -V", click.get_current_context())
+    if with_bytes:
+        refuse_via("--bytes shows packets as captured, TLS and all; leave --via tshark out, or --bytes")
+        if not verbose:
+            raise click.UsageError("--bytes goes with -V", click.get_current_context())
     _check_options(format_, verbose=verbose, events=events, fields=fields, settings=settings)
     chosen = EventFilter(expression, show_secrets=show_secrets)
     if saved is not None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol, TypeVar
 
-from dissector.amqp import Event
 from dissector.cli.main import EXIT_DAMAGED, EXIT_INTERRUPTED
 from dissector.cli.output import OutputClosed
 from dissector.cli.telling import tell
@@ -50,7 +49,7 @@ def run(reading: Reading, sink: Sink[R], task: Task[R], *, quiet: bool, progress
             try:
                 for results in reading.results(task):
                     sink.show(results)
-                    _tell_foreign(reading.foreign, said)
+                    _tell_foreign(reading, said)
                     advance()
                     if interrupted():
                         break
@@ -68,23 +67,37 @@ def run(reading: Reading, sink: Sink[R], task: Task[R], *, quiet: bool, progress
     finally:
         reading.close()
     completeness = reading.completeness
-    for notice in completeness.notices:
+    for notice in () if reading.capture.is_live else completeness.notices:  # a live capture tells at once
         tell(notice)
     if not quiet:
         text = completeness.summary(is_whole=not ending)
         if not completeness.streams.connections and not ending:
-            text += "; nothing on the broker's port: is it another? (--port)"
+            text += "; nothing on the broker's port: is it another (--port), or is it TLS on 5671 (--via tshark)?"
         tell(f"{text} ({ending})" if ending else text)
     if not status and (completeness.is_damaged or completeness.streams.unsupported):
         status = EXIT_DAMAGED
     return status
 
 
-def _tell_foreign(events: list[Event], said: set[int]) -> None:
-    for event in events:
+def _remedy(reading: Reading, protocol: str) -> str:
+    """Say what helps where a connection speaks TLS."""
+    if not protocol.startswith("TLS"):
+        return ""
+    if protocol != "TLS":
+        return "; nobody can decrypt it: capture it from its beginning, before the service connects"
+    if reading.decrypts:
+        return "; its keys are not in the key log (--keylog), nor in the capture"
+    return (
+        "; with its keys it can be: --via tshark --keylog FILE (docs/tls.md); or set ssl = false in the service's "
+        "[oslo_messaging_rabbit]"
+    )
+
+
+def _tell_foreign(reading: Reading, said: set[int]) -> None:
+    for event in reading.foreign:
         if event.connection.tcp.stream not in said:
             said.add(event.connection.tcp.stream)
-            remedy = "; its keys are needed to read it" if event.detail == "TLS" else ""
+            remedy = _remedy(reading, event.detail or "")
             tell(
                 f"{event.connection.tcp} (tcp.stream {event.connection.tcp.stream}) speaks {event.detail}, "
                 f"not AMQP 0-9-1: nothing of it is decoded{remedy}"

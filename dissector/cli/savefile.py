@@ -89,6 +89,11 @@ class SaveFile:
         self._file: _File | None = None
         self._writer: PcapngWriter | None = None
         folder = Path(path).parent
+        if rotation.seconds is not None and time.strftime(str(folder), time.localtime(0)) != str(folder):
+            raise UsageError(
+                f"-w {path}: with -G the time goes into the file's name, not its folder's, as no folders are made; "
+                "name one that there is, as in FOLDER/rabbit-%Y-%m-%d.pcapng"
+            )
         if rotation.is_any and whom is not None and folder.is_dir() and not can_create_in(folder, whom):
             raise UsageError(
                 f"{folder}: {whom.name}, who osloshark becomes, cannot make the next files there; "

@@ -7,10 +7,12 @@ import click
 from click.core import ParameterSource
 
 from dissector.amqp import AmqpEvent, Message
+from dissector.cli import completing
 from dissector.cli.options import open_reading
 from dissector.cli.output import Output
 from dissector.cli.run import Stop, run
 from dissector.cli.telling import tell
+from dissector.cli.via import refuse_via
 from dissector.fields import CallRecord
 from dissector.parallel import EVENTS
 from dissector.reading import DEFAULT_PORTS
@@ -43,6 +45,7 @@ def saving_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "-w",
             "saved",
             metavar="FILE",
+            shell_complete=completing.files,
             is_eager=True,
             help="Write the packets of what is chosen to FILE as pcapng, and nothing else. They are raw, as captured, "
             "secrets included: --scrub takes these out. FILE is made as with -o.",
@@ -64,6 +67,7 @@ def check_saving(files: tuple[str, ...]) -> None:
     Raises `click.UsageError`.
     """
     context = click.get_current_context()
+    refuse_via("-w writes packets as captured, TLS and all; leave --via tshark out, or -w")
     if _STANDARD_INPUT in files:
         raise click.UsageError("-w reads the captures twice; save standard input to a file first", context)
     for option in context.command.params:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dissector.amqp import AmqpEvent, Event, Message
-from dissector.cli.filtering import EventFilter
+from dissector.api.filtering import EventFilter
 from dissector.cli.output import Output
 from dissector.cli.run import Stop
 from dissector.views.tracing import TraceView

@@ -1,18 +1,18 @@
 """``osloshark stats``: how many requests, how large, how slow, and where the time goes."""
 
-from collections.abc import Iterable
 from typing import Final
 
 import click
 
+from dissector.api.counting import Counted
+from dissector.api.filtering import CallFilter
+from dissector.api.following import AskedDecoding, Following
 from dissector.cli.counts import tell_counts
-from dissector.cli.filtering import CallFilter, filter_option
-from dissector.cli.following import FOLLOWING_JOBS, AskedDecoding, AskedRow, Following, following_jobs
+from dissector.cli.filtering import filter_option
+from dissector.cli.following import FOLLOWING_JOBS, following_jobs
 from dissector.cli.interface import open_output
 from dissector.cli.options import CONTEXT, capture_options, jobs_option, open_reading
 from dissector.cli.run import run
-from dissector.fields import CallRecord
-from dissector.reading import Reading
 from dissector.rpc import Calls
 from dissector.rpc.statistics import GROUPS, Statistics
 from dissector.views.statistics import statistics_csv, statistics_jsonl, statistics_table
@@ -72,39 +72,9 @@ def command(
     following = Following(Calls(), matches)
     reading = open_reading(files, ports, following_jobs(matches, jobs))
     with open_output(output, files, reading, grows=False) as out:
-        sink = _Counted(reading, Statistics(by), following)
+        sink = Counted(reading, Statistics(by), following)
         done = run(reading, sink, AskedDecoding(matches), quiet=quiet, progress=not out.is_terminal)
-        out.write(_FORMATS[format_](sink.statistics.finish(sink.seconds)))
+        out.write(_FORMATS[format_](sink.records()))
     if not quiet:
         tell_counts(following.counts)
     return done
-
-
-class _Counted:
-    """Counts the calls of a reading."""
-
-    def __init__(self, reading: Reading, statistics: Statistics, following: Following) -> None:
-        self.statistics = statistics
-        self._reading = reading
-        self._following = following
-        self._last_ns = 0
-
-    def show(self, results: list[AskedRow]) -> None:
-        """Take the next events."""
-        self._take(self._following.feed(results))
-        if results:
-            self._last_ns = max(self._last_ns, results[-1][0].time_ns)
-
-    def finish(self) -> None:
-        """Count what is left."""
-        self._take(self._following.finish())
-
-    def _take(self, calls: Iterable[CallRecord]) -> None:
-        for call in calls:
-            self.statistics.feed(call.rpc)
-
-    @property
-    def seconds(self) -> float | None:
-        """How long the capture took, from its first packet; None where that is no time."""
-        span_ns = self._last_ns - self._reading.first_time_ns
-        return span_ns / 1e9 if span_ns > 0 else None

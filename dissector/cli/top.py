@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from dissector.amqp import AmqpEvent
+from dissector.api.filtering import CallFilter
 from dissector.cli.counts import tell_counts
-from dissector.cli.filtering import CallFilter, filter_option
+from dissector.cli.filtering import filter_option
 from dissector.cli.interface import interface_of, open_output
 from dissector.cli.options import CONTEXT, capture_options, is_colored, open_reading
 from dissector.cli.output import Output
@@ -153,7 +154,7 @@ class _Counting:
         """Give what there is now, and note in the state what goes with it."""
         completeness = self._reading.completeness
         self.state.kernel_drops, self.state.own_drops = completeness.kernel_drops, completeness.own_drops
-        return self.window.snapshot(time.time_ns() if self.is_live else None)
+        return self.window.snapshot(self._reading.now_ns or None if self.is_live else None)
 
 
 class _Plain:

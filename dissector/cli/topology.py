@@ -7,7 +7,9 @@ from typing import Final
 import click
 
 from dissector.amqp import AmqpEvent
-from dissector.cli.filtering import EventFilter, filter_option
+from dissector.api.filtering import EventFilter
+from dissector.cli import completing
+from dissector.cli.filtering import filter_option
 from dissector.cli.interface import open_output
 from dissector.cli.main import EXIT_NOT_FOUND
 from dissector.cli.options import CONTEXT, TIMES, capture_options, is_colored, line_options, open_reading
@@ -69,7 +71,14 @@ def _sections(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     type=click.Choice(["table", "jsonl", "dot"]),
     help="table, jsonl or dot.",
 )
-@click.option("--only", "sections", metavar="WHAT,...", callback=_sections, help="Only these tables, see below.")
+@click.option(
+    "--only",
+    "sections",
+    metavar="WHAT,…",
+    callback=_sections,
+    shell_complete=completing.list_of(*SECTIONS),
+    help="Only these tables, see below.",
+)
 @click.option("--queue", metavar="NAME", help="Only this queue: whose it is. The beginning of its name is enough.")
 @filter_option
 @line_options

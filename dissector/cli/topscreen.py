@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dissector import limits
-from dissector.cli.filtering import CallFilter
+from dissector.api.filtering import CallFilter
 from dissector.cli.keys import Keyboard
 from dissector.errors import UsageError
 from dissector.rpc.statistics import GROUPS
@@ -212,7 +212,9 @@ def screen_for(
     choose: Callable[[str, str], None],
 ) -> Iterator[Screen]:
     """Take over the terminal, and give it back however this ends. What is told meanwhile is told once more then."""
-    cell_len("東")  # rich loads its table of wide characters when it meets one: who we become may not be able to
+    # Wide characters and filters load modules when they are first met, which who we become may not be able to.
+    cell_len("東")
+    CallFilter('rpc.method matches "x"')
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(open(sys.stdout.fileno(), "w", encoding="utf-8", errors="replace", closefd=False))
         # COLUMNS and LINES may be those of a shell that had another size; the terminal knows its own at any time.

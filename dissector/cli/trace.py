@@ -4,7 +4,8 @@ import click
 import msgspec
 
 from dissector.amqp import AmqpEvent
-from dissector.cli.filtering import CallFilter, filter_option
+from dissector.api.filtering import CallFilter
+from dissector.cli.filtering import filter_option
 from dissector.cli.interface import open_output
 from dissector.cli.main import EXIT_NOT_FOUND
 from dissector.cli.options import (

@@ -75,7 +75,7 @@ _ARGUMENTS: Final = {
 }
 
 
-def _octets_of_bits(arguments: tuple[Argument, ...]) -> list[Argument | list[Argument]]:
+def octets_of_bits(arguments: tuple[Argument, ...]) -> list[Argument | list[Argument]]:
     """Gather neighbouring bits by the octet that they share (clause 4.2.5.2)."""
     layout: list[Argument | list[Argument]] = []
     for argument in arguments:
@@ -91,7 +91,7 @@ def _octets_of_bits(arguments: tuple[Argument, ...]) -> list[Argument | list[Arg
 BITS: Final = "bits_from_"
 """What the name of a field begins with that holds bits; the name of the first of them follows."""
 _LAYOUTS: Final = {
-    (klass.id, method.id): _octets_of_bits(method.arguments) for klass in CLASSES for method in klass.methods
+    (klass.id, method.id): octets_of_bits(method.arguments) for klass in CLASSES for method in klass.methods
 }
 
 
@@ -121,15 +121,16 @@ an octet are one field, named ``bits_from_`` and the first of them, that holds e
 """
 
 _BASIC: Final = next(klass for klass in CLASSES if klass.properties)
-_FLAGS: Final = {argument.name: 0x8000 >> index for index, argument in enumerate(_BASIC.properties)}
+PROPERTY_FLAGS: Final = {argument.name: 0x8000 >> index for index, argument in enumerate(_BASIC.properties)}
+"""The bit of each property in the first word of flags, in the order of the properties (clause 4.2.6.1)."""
 
 
 def _flags_of(properties: Mapping[str, Any]) -> list[int]:
-    return [sum(flag for name, flag in _FLAGS.items() if properties.get(name) is not None)]
+    return [sum(flag for name, flag in PROPERTY_FLAGS.items() if properties.get(name) is not None)]
 
 
 def _property(argument: Argument) -> Any:  # noqa: ANN401
-    flag = _FLAGS[argument.name]
+    flag = PROPERTY_FLAGS[argument.name]
     given = traced(argument.name, _ARGUMENTS[argument.type])
     return argument.name / c.If(lambda context: context._.flags[0] & flag, given)
 
@@ -189,5 +190,5 @@ def parse_method(payload: bytes) -> tuple[tuple[int, int], dict[str, Any]]:
 
 def build_content_header(body_size: int, properties: Mapping[str, Any]) -> bytes:
     """Build a header frame's payload; a property that is not in ``properties`` is absent."""
-    every = {name: properties.get(name) for name in _FLAGS}
+    every = {name: properties.get(name) for name in PROPERTY_FLAGS}
     return bytes(CONTENT_HEADER.build({"body_size": body_size, "properties": every}))

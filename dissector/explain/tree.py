@@ -57,7 +57,16 @@ class Node(msgspec.Struct):
 
 
 class Explained(msgspec.Struct):
-    """One message or event, taken apart."""
+    """One message or event, taken apart.
+
+    >>> import dissector
+    >>> explained = dissector.explain("pcaps/demo.pcap", next(dissector.read("pcaps/demo.pcap")))
+    >>> [source.name for source in explained.sources][1:]
+    ['frames', 'body']
+    >>> (key,) = [part for _, part in explained.walk() if part.name == "routing_key"]
+    >>> explained.sources[key.source].data[key.start + 1 : key.end]  # behind its length
+    b'q-reports-plugin'
+    """
 
     title: str
     sources: list[Source] = msgspec.field(default_factory=list)

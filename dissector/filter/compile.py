@@ -23,6 +23,7 @@ from dissector.filter.predicates import (
     network,
     ordered,
 )
+from dissector.filter.record import record_lookup
 from dissector.limits import FILTER_CHARS, FILTER_DEPTH
 
 Test = Callable[[Lookup], bool]
@@ -40,7 +41,13 @@ _WINDOW: Final = 60
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A compiled expression."""
+    """A compiled expression: a function that tells whether a record matches.
+
+    >>> import dissector
+    >>> fanout = dissector.filter('rpc.kind == "fanout"')
+    >>> [call.rpc.method for call in dissector.calls("pcaps/demo.pcap") if fanout(call)]
+    ['port_update']
+    """
 
     text: str
     """The expression."""
@@ -49,12 +56,26 @@ class Filter(msgspec.Struct, frozen=True):
     matches: Test
     """Whether it is true, by a function that gives a field's value by name (None: absent)."""
 
+    def __call__(self, record: msgspec.Struct) -> bool:
+        """Tell whether a record matches: a message, an event or a call. Fields that it does not have are absent."""
+        return self.matches(record_lookup(record))
+
 
 def compile_filter(text: str) -> Filter:
     """Compile an expression of Wireshark's display filter grammar over `dissector.FIELDS`.
 
     Raises `dissector.UsageError` where it has no meaning. Its message is one line that names the fault, and two
     more: the expression, and a caret under the place.
+
+    >>> import dissector
+    >>> failed = dissector.filter('oslo.failure.class contains "Binding"')
+    >>> [message.amqp.leg for message in dissector.read("pcaps/demo.pcap") if failed(message)]
+    ['publish', 'deliver']
+    >>> dissector.filter("oslo.methd")
+    Traceback (most recent call last):
+    dissector.errors.UsageError: no field oslo.methd; nearest: oslo.method
+        oslo.methd
+        ^~~~~~~~~~
     """
     try:
         if len(text) > FILTER_CHARS:
@@ -73,6 +94,13 @@ def compile_filter(text: str) -> Filter:
         return Filter(text, frozenset(compiler.names), test)
     except Wrong as error:
         raise UsageError(_printable(_short(str(error))), *_pointed(text, error.start, error.end).split("\n")) from None
+
+
+def compile_part(part: Expression) -> Filter:
+    """Compile a part of what `parse` gives of an expression that `compile_filter` takes; its text is empty."""
+    compiler = _Compiler()
+    test = compiler.test(part, 0)
+    return Filter("", frozenset(compiler.names), test)
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from dissector.fields import FIELDS
+from dissector.fields import FIELDS, attributes_of
 from dissector.filter.names import GROUPS, Lookup
 
 _KNOWN: Final = FIELDS.keys() | GROUPS
@@ -30,18 +30,13 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(name.split("."))
 
 
-@lru_cache(64)
-def _attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
-    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
-
-
 def _walk(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any field's value
     for index, part in enumerate(path):
         if isinstance(value, tuple):
             return _known([_walk(item, path[index:]) for item in value])
         if not isinstance(value, msgspec.Struct):
             return None
-        attribute = _attributes(type(value)).get(part)
+        attribute = attributes_of(type(value)).get(part)
         value = None if attribute is None else getattr(value, attribute)
         if value is UNSET:
             return None

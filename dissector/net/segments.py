@@ -61,12 +61,17 @@ class SegmentReader:
         self._remember(segments, numbers, batch.first_number)
         return columns, segments
 
+    @property
+    def has_fragments(self) -> bool:
+        """Whether segments came in IP fragments of late."""
+        return bool(self._packets)
+
     def with_fragments(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """Name all packets that gave something: for those that completed a fragmented datagram, its fragments' too.
 
         ``numbers`` ascend, and so do those that are given; see `limits.FRAGMENTED_PACKETS`.
         """
-        if not self._packets or self._packets.keys().isdisjoint(numbers):
+        if self._packets.keys().isdisjoint(numbers):
             return numbers
         oldest = numbers[-1] - limits.FRAGMENTED_PACKETS
         found = set(numbers)

@@ -119,6 +119,11 @@ class Streams:
         self._waiting = {flow.stream: flow for flow in flows if flow.is_waiting}
         return events
 
+    @property
+    def has_fragments(self) -> bool:
+        """Whether `with_fragments` has anything to add to packets of late."""
+        return self._reader.has_fragments
+
     def with_fragments(self, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """Add the packets of all IP fragments to those packets, ascending, that completed a fragmented segment."""
         return self._reader.with_fragments(numbers)

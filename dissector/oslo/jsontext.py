@@ -46,12 +46,14 @@ def check_depth(text: bytes | str, inner: str = "") -> None:
     that is known to be in the text, need not be counted. In the other texts strings are cut out and the brackets
     that remain are counted up and down.
     """
-    text = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    opening = text.count(b"[") + text.count(b"{")
-    if opening > limits.JSON_DEPTH and inner and b"\\u00" not in text:  # "[" and "{" can be written \u005b and \u007b
-        opening -= inner.count("[") + inner.count("{")
+    opening = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
     if opening <= limits.JSON_DEPTH:
         return
+    text = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if inner and b"\\u00" not in text:  # "[" and "{" can be written \u005b and \u007b
+        opening -= inner.count("[") + inner.count("{")
+        if opening <= limits.JSON_DEPTH:
+            return
     marks = text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_MARKS)
     marks = marks.replace(b'""', b"")  # empty strings, and the seam of two strings: neither changes what is inside
     brackets = b"".join(marks.split(b'"')[::2])

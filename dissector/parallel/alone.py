@@ -28,12 +28,8 @@ class Alone(Generic[R, M]):
 
     def feed(self, events: list[AmqpEvent], mark: M, *, ahead: int) -> Iterator[Done[R, M]]:
         """Take the events of a batch; give what comes of it."""
-        task = self._task
-        results: list[R] = []
-        for event in events:
-            sent = task.send(event)
-            results.append(task.join(event, None if sent is None else task.work(sent)))
-        yield Done(mark, results)
+        send, work, join = self._task.send, self._task.work, self._task.join
+        yield Done(mark, [join(event, None if (sent := send(event)) is None else work(sent)) for event in events])
 
     def drain(self) -> Iterator[Done[R, M]]:
         """Give nothing: no batch is on its way."""

@@ -32,8 +32,8 @@ _TELLING: Final = frozenset({"gap", "basic.consume", "queue.declare"})
 class Calls:
     """Follows all requests. Feed it every event of a reading, in its order, with the hot decode of messages.
 
-    ``late_ns`` is how long a call that timed out is kept for a late reply: None keeps it to the end (files), 0 gives
-    it out at once (live).
+    ``late_ns`` is how long a call that timed out is kept for a late reply: 0 gives it out at once (live); None keeps it
+    to the end (files), unless there are too many (`limits.KEPT_CALLS`).
     """
 
     def __init__(self, *, late_ns: int | None = None) -> None:
@@ -51,7 +51,7 @@ class Calls:
         self._appointments = Appointments(self._open)
         self._failure_chars = 0
         """Of the failures of requests that are open."""
-        self._now_ns = 0
+        self._now_ns = self._passed_ns = 0
         self._first_ns = 0
         self._out: list[CallRecord] = []
 
@@ -90,8 +90,23 @@ class Calls:
         out, self._out = self._out, []
         return out
 
+    def pass_time(self, now_ns: int) -> list[CallRecord]:
+        """Learn that there is nothing more up to a time of the capture's clock; give what is judged by that.
+
+        What does come may still be older than that: it was held behind a hole, or in a buffer.
+        """
+        if now_ns > self._now_ns and self._appointments.next_ns < now_ns:
+            event_ns, self._now_ns = self._now_ns, now_ns
+            for call in self._appointments.past(now_ns):
+                self._look(call)
+            self._now_ns = event_ns
+        self._passed_ns = now_ns
+        out, self._out = self._out, []
+        return out
+
     def finish(self) -> Iterator[CallRecord]:
-        """Give the requests that are left, judged at the time of the last event, and forget each."""
+        """Give the requests that are left, judged at the last event's time, or what has passed, and forget each."""
+        self._now_ns = max(self._now_ns, self._passed_ns)
         left = sorted(self._open.values(), key=lambda call: call.begin_ns)
         left.reverse()
         while left:
@@ -344,9 +359,17 @@ class Calls:
 
     def _enter(self, kind: str, key: Key) -> Call:
         call = self._open[key] = Call(kind, key, self._now_ns)
-        if len(self._open) > limits.OPEN_CALLS:
-            self._evict()
+        if len(self._open) > min(limits.KEPT_CALLS, limits.OPEN_CALLS):
+            self._make_room()
         return call
+
+    def _make_room(self) -> None:
+        """Give the oldest request out if nothing more is to be expected of it, or else if there is no room at all."""
+        oldest = self._open[next(iter(self._open))]
+        if self._now_ns - (oldest.deadline_ns or oldest.begin_ns) > limits.LATE_NS:
+            self._give(oldest)
+        elif len(self._open) > limits.OPEN_CALLS:
+            self._evict()
 
     def _evict(self) -> None:
         """Give the oldest request out as it is."""

@@ -64,7 +64,13 @@ class PublisherRecord(msgspec.Struct, frozen=True):
 
 
 class ConnectionRecord(msgspec.Struct, frozen=True, tag_field="type", tag="connection"):
-    """An AMQP connection."""
+    """An AMQP connection.
+
+    >>> import dissector
+    >>> first = dissector.topology("pcaps/demo.pcap").connections[0]
+    >>> first.vhost, first.state, first.heartbeat_s
+    ('/', 'closed', 60)
+    """
 
     stream: Annotated[int, Meta(description="Index of the TCP connection in the capture (tcp.stream)")]
     vhost: Annotated[str | None, Meta(description="Virtual host")]
@@ -118,7 +124,13 @@ class ConnectionRecord(msgspec.Struct, frozen=True, tag_field="type", tag="conne
 
 
 class ChannelRecord(msgspec.Struct, frozen=True, tag_field="type", tag="channel"):
-    """A channel, from its opening to its close; a number that is opened again is another one."""
+    """A channel, from its opening to its close; a number that is opened again is another one.
+
+    >>> import dissector
+    >>> first = dissector.topology("pcaps/demo.pcap").channels[0]
+    >>> first.number, first.state, first.confirms
+    (1, 'closed', False)
+    """
 
     stream: Annotated[int, Meta(description="Index of its TCP connection (tcp.stream)")]
     vhost: Annotated[str | None, Meta(description="Virtual host")]
@@ -148,7 +160,12 @@ class ChannelRecord(msgspec.Struct, frozen=True, tag_field="type", tag="channel"
 
 
 class ExchangeRecord(msgspec.Struct, frozen=True, tag_field="type", tag="exchange"):
-    """An exchange."""
+    """An exchange.
+
+    >>> import dissector
+    >>> [exchange.name for exchange in dissector.topology("pcaps/demo.pcap").exchanges if exchange.kind == "topic"]
+    ['nova', 'neutron']
+    """
 
     vhost: Annotated[str | None, Meta(description="Virtual host")]
     name: Annotated[str, Meta(description="Name; empty is the default exchange")]
@@ -179,7 +196,13 @@ class ExchangeRecord(msgspec.Struct, frozen=True, tag_field="type", tag="exchang
 
 
 class QueueRecord(msgspec.Struct, frozen=True, tag_field="type", tag="queue"):
-    """A queue."""
+    """A queue.
+
+    >>> import dissector
+    >>> replies = [queue for queue in dissector.topology("pcaps/demo.pcap").queues if queue.callers]
+    >>> replies[0].auto_delete, replies[0].gone, len(replies[0].callers)
+    (False, None, 1)
+    """
 
     vhost: Annotated[str | None, Meta(description="Virtual host")]
     name: Annotated[str, Meta(description="Name")]
@@ -230,7 +253,13 @@ class QueueRecord(msgspec.Struct, frozen=True, tag_field="type", tag="queue"):
 
 
 class BindingRecord(msgspec.Struct, frozen=True, tag_field="type", tag="binding"):
-    """A binding that was seen made. Every queue's binding to the default exchange is left out."""
+    """A binding that was seen made. Every queue's binding to the default exchange is left out.
+
+    >>> import dissector
+    >>> first = dissector.topology("pcaps/demo.pcap").bindings[0]
+    >>> first.source, first.routing_key, first.destination
+    ('nova', 'scheduler', 'scheduler')
+    """
 
     vhost: Annotated[str | None, Meta(description="Virtual host")]
     source: Annotated[str, Meta(description="Exchange that it takes messages from")]
@@ -247,7 +276,13 @@ class BindingRecord(msgspec.Struct, frozen=True, tag_field="type", tag="binding"
 
 
 class ConsumerRecord(msgspec.Struct, frozen=True, tag_field="type", tag="consumer"):
-    """A consumer of a queue."""
+    """A consumer of a queue.
+
+    >>> import dissector
+    >>> first = dissector.topology("pcaps/demo.pcap").consumers[0]
+    >>> first.queue, first.active, first.ended
+    ('scheduler', False, 'channel_closed')
+    """
 
     stream: Annotated[int, Meta(description="Index of its TCP connection (tcp.stream)")]
     vhost: Annotated[str | None, Meta(description="Virtual host")]
@@ -276,7 +311,13 @@ class ConsumerRecord(msgspec.Struct, frozen=True, tag_field="type", tag="consume
 
 
 class AgentRecord(msgspec.Struct, frozen=True, tag_field="type", tag="agent"):
-    """An agent or service that reports that it lives."""
+    """An agent or service that reports that it lives.
+
+    >>> import dissector
+    >>> first = dissector.agents("pcaps/demo.pcap")[0]
+    >>> first.agent_type, first.host, first.beats
+    ('DHCP agent', 'network1', 3)
+    """
 
     agent_type: Annotated[str | None, Meta(description="Agent type, as it calls itself")]
     host: Annotated[str | None, Meta(description="Host, as it calls itself")]
@@ -303,7 +344,13 @@ class AgentRecord(msgspec.Struct, frozen=True, tag_field="type", tag="agent"):
 
 
 class CallerRecord(msgspec.Struct, frozen=True, tag_field="type", tag="caller"):
-    """A cell of the matrix of who calls whom: the requests of one method from one program to one topic."""
+    """A cell of the matrix of who calls whom: the requests of one method from one program to one topic.
+
+    >>> import dissector
+    >>> most = max(dissector.callers("pcaps/demo.pcap"), key=lambda caller: caller.messages)
+    >>> most.program, most.method, most.topic, most.messages
+    ('neutron-dhcp-agent', 'report_state', 'q-reports-plugin', 3)
+    """
 
     program: Annotated[str | None, Meta(description="Program, from its connections' names; null: not known")]
     ip: Annotated[str | None, Meta(description="Address, where the program is not known")]

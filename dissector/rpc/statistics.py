@@ -37,7 +37,13 @@ class Quantiles(msgspec.Struct, frozen=True):
 
 
 class StatisticsRecord(msgspec.Struct, frozen=True, tag_field="type", tag="statistics"):
-    """One group of requests, as ``stats -T jsonl`` writes it."""
+    """One group of requests, as ``stats -T jsonl`` writes it.
+
+    >>> import dissector
+    >>> group = dissector.stats("pcaps/demo.pcap", by="exchange")[0]
+    >>> group.key, group.count, group.errors
+    ('neutron', 12, 0)
+    """
 
     by: Annotated[str, Meta(description="What is grouped by")]
     key: Annotated[str, Meta(description="The group; (other) once there are too many, (unknown) where not seen")]

@@ -167,9 +167,14 @@ class Window:
             self._count(at, time_ns, call)
 
     def snapshot(self, now_ns: int | None = None) -> Snapshot:
-        """Give what there is at a time: the clock's where packets come as they are captured, else (None) the last."""
+        """Give what there is at a time: that up to which events were given, where they come live; else (None) the last
+        event's.
+        """
         if now_ns is not None and self._slices:
             self._advance(max(now_ns, self.now_ns))
+            for call in self.calls.pass_time(now_ns):
+                self._keep(call)
+                self._count(self._slices[-1], self.now_ns, call)
         slices = self._slices
         begin_ns = slices[0].begin_ns if slices else 0
         span_s = (self.now_ns - max(begin_ns, self._since_ns)) / 1e9

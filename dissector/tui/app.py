@@ -1,6 +1,7 @@
 """The application: tabs, the line of state, what keys do everywhere."""
 
 import json
+import os
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
@@ -12,7 +13,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher, Input, Static
 
 from dissector.tui.callpane import CallsPane
 from dissector.tui.dialogs import HELP, Pager
@@ -46,7 +47,8 @@ class OslosharkApp(App[None]):
     TITLE = "osloshark"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"tab('{name}')", name, show=False) for number, name in enumerate(_TABS, 1)),
-        Binding("slash", "filter", "Filter", show=False),
+        # Before any widget sees a key, so that what is typed right after it, or pasted with it, goes into the line.
+        Binding("slash", "filter", "Filter", show=False, priority=True),
         Binding("c", "clear", "No filter", show=False),
         Binding("t", "times", "Times", show=False),
         Binding("y", "copy", "Copy", show=False),
@@ -67,6 +69,7 @@ class OslosharkApp(App[None]):
         """Whether tables have all their columns, and scroll."""
         self._notice: Line | None = None
         self._tables_due = 0.0
+        self._served_by = os.getppid()
 
     def compose(self) -> ComposeResult:
         """Make everything."""
@@ -128,6 +131,8 @@ class OslosharkApp(App[None]):
     # -- what is new --------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        if self.is_web and os.getppid() != self._served_by:
+            self.exit()  # who served it is gone, and nobody sees it any more
         try:
             if not self._held:
                 self._grow()
@@ -302,6 +307,10 @@ class OslosharkApp(App[None]):
             self._find(CallsPane).apply(text)
 
     # -- filters ------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave a slash to the lines in which one writes."""
+        return action != "filter" or not isinstance(self.focused, Input)
 
     def action_filter(self) -> None:
         """Write a filter."""

@@ -58,7 +58,8 @@ class CallsPane(ListPane):
 
     def make_search(self, compiled: Filter) -> Search:
         """Look for calls that match."""
-        return search_calls(self.session.calls, compiled)
+        session = self.session
+        return search_calls(session.calls, session.index, compiled, show_secrets=session.show_secrets)
 
     def show_rows(self, row: int | None) -> None:
         """Show what the search finds, or all."""

@@ -29,7 +29,7 @@ def candidates(text: str, *, calls: bool) -> list[str]:
     if name is None:
         return []
     begun = name.group()
-    names = [field for field in FIELDS if field.startswith("rpc.") == calls]
+    names = [field for field in FIELDS if calls or not field.startswith("rpc.")]
     return [field for field in names if field.startswith(begun) and field != begun]
 
 
@@ -89,7 +89,7 @@ class FilterBar(Vertical):
         line = self.query_one(_Line)
         line.value = text
         line.cursor_position = len(text)
-        line.focus()
+        self.screen.set_focus(line)  # at once: keys may have been typed ahead, or pasted
         self._note(text)
 
     def on_input_changed(self, event: Input.Changed) -> None:

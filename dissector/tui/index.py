@@ -3,7 +3,8 @@
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -30,31 +31,34 @@ _MOST: Final = 1 << 32
 """Packet numbers beyond do not fit into the columns."""
 
 
-class Names:
-    """Texts by small numbers; 0 is none."""
+V = TypeVar("V")
+
+
+class Names(Generic[V]):
+    """Texts, or several values as one, by small numbers; 0 is none."""
 
     def __init__(self) -> None:
-        self.texts: list[str | None] = [None]
-        self._numbers: dict[str | None, int] = {None: _NO_NAME}
+        self.values: list[V | None] = [None]
+        self._numbers: dict[V | None, int] = {None: _NO_NAME}
         self.is_full = False
-        """Whether some texts have no number, as there were too many (`limits.INDEXED_NAMES`)."""
+        """Whether some have no number, as there were too many (`limits.INDEXED_NAMES`)."""
 
-    def number(self, text: str | None) -> int:
-        """Give the number of a text."""
-        number = self._numbers.get(text)
+    def number(self, value: V | None) -> int:
+        """Give the number of a value."""
+        number = self._numbers.get(value)
         if number is None:
-            if len(self.texts) > limits.INDEXED_NAMES:
+            if len(self.values) > limits.INDEXED_NAMES:
                 self.is_full = True
                 return _NO_NAME
-            number = self._numbers[text] = len(self.texts)
-            self.texts.append(text)
+            number = self._numbers[value] = len(self.values)
+            self.values.append(value)
         return number
 
 
 class MessageIndex:
     """The messages of a run, by row, in their order.
 
-    One thread adds, others read: a row is there once `__len__` counts it. Some 64 bytes a message, and four for each
+    One thread adds, others read: a row is there once `__len__` counts it. Some 70 bytes a message, and four for each
     of its packets.
     """
 
@@ -63,7 +67,9 @@ class MessageIndex:
         self._count = 0
         self.left_out = 0
         """Messages for which there was no room (`limits.INDEXED_MESSAGES`)."""
-        self.names = Names()
+        self.names = Names[str]()
+        self.manners = Names[tuple[Any, ...]]()
+        """What many messages have in common: the values of `_MANNER`."""
         self.connections: list[AmqpConnection] = []
         self._connection_numbers: dict[int, tuple[AmqpConnection, int]] = {}
         self._time = array("q")
@@ -77,6 +83,8 @@ class MessageIndex:
         self._routing_key = array("I")
         self._queue = array("I")
         self._method = array("I")
+        self._manner = array("I")
+        self._unique = array("I")
         self._msg = array("I")
         self._request = array("I")
         self._global_request = array("I")
@@ -113,6 +121,8 @@ class MessageIndex:
         self._routing_key.append(number(method.routing_key))
         self._queue.append(number(message.queue))
         self._method.append(number(None if hot is None else hot.method))
+        self._manner.append(0 if hot is None else self.manners.number(_manner_of(hot)))
+        self._unique.append(0 if hot is None else request_hash(hot.unique_id))
         self._msg.append(0 if hot is None else request_hash(hot.msg_id))
         self._request.append(0 if hot is None else request_hash(hot.request_id))
         self._global_request.append(0 if hot is None else request_hash(hot.global_request_id))
@@ -188,7 +198,7 @@ class MessageIndex:
                         method,
                         properties,
                         body,
-                        queue=self.names.texts[self._queue[row]],
+                        queue=self.names.values[self._queue[row]],
                     )
         return None
 
@@ -204,16 +214,20 @@ class MessageIndex:
         found |= np.isin(self._column(self._global_request, begin, end), hashes)
         return (np.flatnonzero(found) + begin).tolist()
 
-    def rows_of_answers(self, msg_ids: Iterable[str], begin: int, end: int) -> list[int]:
-        """Give the rows, of some, of messages that may be answers to calls; all that are."""
-        found = np.isin(self._column(self._msg, begin, end), [request_hash(msg_id) for msg_id in msg_ids])
-        return (np.flatnonzero(found) + begin).tolist()
+    def may_have(self, name: str, ids: Iterable[str], begin: int, end: int) -> npt.NDArray[np.bool_]:
+        """Tell which messages from row ``begin`` to ``end`` may have one of some ids (`IDS`); all that have are."""
+        return np.isin(self._column(getattr(self, IDS[name]), begin, end), [request_hash(one) for one in ids])
 
     # -- what filters ask ----------------------------------------------------------------------------------------------
 
     def quick(self, names: frozenset[str]) -> bool:
         """Tell whether these fields can be told without decoding messages."""
-        return not self.names.is_full and names <= _QUICK.keys()
+        return names <= _QUICK.keys() and not any(
+            (self.manners if column == _COMMON else self.names).is_full
+            for name in names
+            for column in _QUICK[name][0]
+            if column in _NAMED
+        )
 
     def matching(
         self, matches: Callable[[Callable[[str], Any]], bool], names: frozenset[str], begin: int, end: int
@@ -224,15 +238,31 @@ class MessageIndex:
         if not columns:
             return np.full(count, matches(lambda _: None))
         table = np.stack([self._column(getattr(self, column), begin, end).astype(np.int64) for column in columns])
-        if "_time" in columns or "_number" in columns:
-            distinct, inverse = table.T, np.arange(count)
-        else:
-            distinct, inverse = _distinct(table)
-        verdicts = np.empty(len(distinct), np.bool_)
-        for at, values in enumerate(distinct.tolist()):
-            known = dict(zip(columns, values, strict=True))
-            verdicts[at] = matches(lambda name, known=known: self._quick_value(name, known))  # type: ignore[misc]
-        return verdicts[inverse]
+        # Hardly any two messages have the same time or number: to look for such ones costs more than it saves.
+        distinct, inverse = (table.T, None) if {"_time", "_number"} & set(columns) else _distinct(table)
+        verdicts = np.array(self._verdicts(matches, sorted(names), columns, distinct), np.bool_)
+        return verdicts if inverse is None else verdicts[inverse]
+
+    def _verdicts(
+        self,
+        matches: Callable[[Callable[[str], Any]], bool],
+        names: list[str],
+        columns: list[str],
+        distinct: npt.NDArray[np.int64],
+    ) -> list[bool]:
+        found = []
+        if len(names) == len(columns) == 1:  # as it is of most parts of a filter
+            of = _QUICK[names[0]][1]
+            value: Any = None
+            for number in distinct[:, 0].tolist():
+                value = of(self, number)
+                found.append(matches(lambda _: value))  # noqa: B023 - it is asked at once
+            return found
+        known: dict[str, int] = {}
+        for numbers in distinct.tolist():
+            known.update(zip(columns, numbers, strict=True))
+            found.append(matches(lambda name: self._quick_value(name, known)))
+        return found
 
     def _quick_value(self, name: str, known: dict[str, int]) -> Any:  # noqa: ANN401 - any field's value
         columns, value = _QUICK[name]
@@ -295,6 +325,23 @@ def _distinct(table: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.
 
 _Value = Callable[..., Any]
 
+_COMMON: Final = "_manner"
+_NAMED: Final = frozenset({"_exchange", "_routing_key", "_queue", "_method", _COMMON})
+_MANNER: Final = (
+    "envelope",
+    "namespace",
+    "version",
+    "reply_q",
+    "timeout_s",
+    "ending",
+    "event_type",
+    "publisher_id",
+    "priority",
+)
+_manner_of: Final = attrgetter(*_MANNER)
+IDS: Final = {"oslo.msg_id": "_msg", "oslo.unique_id": "_unique", "oslo.request_id": "_request"}
+"""Fields of which the columns have a number that stands for their value, and for some others."""
+
 
 def _end(of_sender: bool, name: str) -> tuple[tuple[str, ...], _Value]:
     def value(index: MessageIndex, connection: int, flags: int) -> Any:  # noqa: ANN401 - an address or a port
@@ -309,7 +356,15 @@ def _of_connection(name: str) -> tuple[tuple[str, ...], _Value]:
 
 
 def _name(column: str) -> tuple[tuple[str, ...], _Value]:
-    return (column,), lambda index, number: index.names.texts[number]
+    return (column,), lambda index, number: index.names.values[number]
+
+
+def _common(at: int) -> tuple[tuple[str, ...], _Value]:
+    def value(index: MessageIndex, number: int) -> Any:  # noqa: ANN401 - of `_MANNER`
+        values = index.manners.values[number]
+        return None if values is None else values[at]
+
+    return (_COMMON,), value
 
 
 _QUICK: Final[dict[str, tuple[tuple[str, ...], _Value]]] = {
@@ -334,5 +389,6 @@ _QUICK: Final[dict[str, tuple[tuple[str, ...], _Value]]] = {
     "oslo.kind": (("_kind",), lambda _, kind: _KINDS[kind]),
     "oslo.method": _name("_method"),
     "oslo.failure": (("_flags",), lambda _, flags: True if flags & _FAILED else None),
+    **{f"oslo.{name}": _common(at) for at, name in enumerate(_MANNER)},
 }
 """Fields of messages that the columns tell: the columns, and the value by them."""

@@ -136,10 +136,12 @@ def _centred(names: list[str], places: list[int], width: int) -> str:
 # -- what it carried ------------------------------------------------------------------------------------------------
 
 
-def messages_of(rpc: RpcFields, index: MessageIndex) -> list[tuple[str, Message]]:
+def messages_of(
+    rpc: RpcFields, index: MessageIndex, legs: Iterable[str] = ("publish", "deliver", "reply_publish", "reply_deliver")
+) -> list[tuple[str, Message]]:
     """Find the messages of a call's legs, each with the name of its leg; those that cannot be read are left out."""
     found = []
-    for leg in ("publish", "deliver", "reply_publish", "reply_deliver"):
+    for leg in legs:
         number = getattr(rpc.frames, leg)
         if number is None:
             continue

@@ -77,6 +77,13 @@ class VirtualList(ScrollView, can_focus=True):
         self.follows = False
         """Whether the cursor stays at the end."""
         self._count = 0
+        self._nothing = ""
+
+    def say_nothing(self, text: str) -> None:
+        """Set what is shown while there are no lines; it is escaped."""
+        if text != self._nothing:
+            self._nothing = text
+            self.refresh()
 
     def show(self, lines: Lines, cursor: int = 0) -> None:
         """Show other lines."""
@@ -156,7 +163,8 @@ class VirtualList(ScrollView, can_focus=True):
         """Draw one line."""
         position, width = self.scroll_offset.y + y, self.size.width
         if position >= min(self._count, len(self.lines)):
-            return Strip.blank(width, self.rich_style)
+            said = self._nothing if not position else ""
+            return Strip([Segment(said, self.rich_style + Style(dim=True))]).adjust_cell_length(width, self.rich_style)
         text, style = self.lines.line(position, width)
         drawn = self.rich_style + Style.parse(style)
         if position == self.cursor:

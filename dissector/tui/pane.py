@@ -101,6 +101,16 @@ class ListPane(Vertical):
         if self.search is not None:
             self.search.wake()
         self.list.grown()
+        self.list.say_nothing(self._nothing())
+
+    def _nothing(self) -> str:
+        """Say why there is nothing in the list."""
+        if self.search is not None and self.total:
+            return f"  no {self.what} that match; c shows all" if self.search.is_current else ""
+        if not self.session.is_done:
+            return f"  no {self.what} yet"
+        packets = f"{self.session.reading.completeness.packets:,} packets"
+        return f"  no {self.what} in {packets}; --port names a broker's port other than 5672"
 
     def said(self) -> str:
         """Say how many are shown."""

@@ -113,12 +113,12 @@ def _lines(cells: list[str], widths: list[int], is_number: list[bool]) -> Iterat
     if all(columns_of(cell) <= width for cell, width in zip(cells, widths, strict=True)):
         yield aligned(cells, widths, is_number)
         return
-    folded = [_folded(cell, width) for cell, width in zip(cells, widths, strict=True)]
-    for parts in zip_longest(*folded, fillvalue=""):
+    pieces = [folded(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for parts in zip_longest(*pieces, fillvalue=""):
         yield aligned(parts, widths, is_number)
 
 
-def _folded(text: str, width: int) -> list[str]:
+def folded(text: str, width: int) -> list[str]:
     """Break escaped text into lines between its words, and within those that are longer than a line."""
     if columns_of(text) <= width:
         return [text]

@@ -21,7 +21,11 @@ _TITLE: Final = "bold"
 _KEY_LEAST: Final = 24
 """Columns that the name of a group gets before a column of numbers does."""
 _PLAIN_ROWS: Final = 30
-"""Rows of a section where there is no screen that bounds them."""
+"""Rows of a section where there is no screen that bounds them,"""
+_PLAIN_KEY: Final = 64
+"""and columns of a group's name: one that is longer would push the numbers of all others away."""
+_HEAD_SHARE: Final = 3
+"""One line in so many, of a small screen, tells of the whole; the others are left for the table."""
 
 KEYS: Final = (
     ("← →  < >", "sort by the next column"),
@@ -119,7 +123,7 @@ COLUMNS: Final = (
 
 def screen(snapshot: Snapshot, state: State, width: int, height: int) -> list[Line]:
     """Give the lines of a screen: as many as it has, none longer than it is wide."""
-    lines = _head(snapshot, state, width)
+    lines = _head(snapshot, state, width)[: max(height // _HEAD_SHARE, 2)]
     foot = _foot(state)
     if state.is_help:
         lines += [[], *([(f" {keys:<10} ", _TITLE), (what, "")] for keys, what in KEYS), []]
@@ -244,7 +248,7 @@ def _table(groups: Sequence[StatisticsRecord], state: State, width: int | None) 
         while len(chosen) > 1 and sum(COLUMNS[at].width + 1 for at in chosen) + _KEY_LEAST > width:
             chosen.remove(max((at for at in chosen if at != state.sort), key=lambda at: (COLUMNS[at].rank, at)))
     keys = [escape(record.key) for record in groups]
-    key_width = max([_KEY_LEAST, *map(columns, keys)])
+    key_width = min(max([_KEY_LEAST, *map(columns, keys)]), _PLAIN_KEY)
     if width is not None:
         key_width = max(width - sum(COLUMNS[at].width + 1 for at in chosen), 1)
     mark = "▲" if state.is_reversed is bool(state.sort) else "▼"

@@ -310,6 +310,34 @@ def test_other_protocols_are_said_once(name, octets, at_start, size):
     assert (frames, [note.reason for note in notes], reader.skipped) == ([], [name], len(octets))
 
 
+TLS_RECORDS = b"\x17\x03\x03\x00\x20" + bytes(32) + b"\x17\x03\x03\x01\x00" + bytes(256)
+
+
+@pytest.mark.parametrize("size", [1, 5, 8, 100, 1000])
+def test_tls_is_known_from_its_middle(size):
+    pieces = [TLS_RECORDS[at : at + size] for at in range(0, len(TLS_RECORDS), size)]
+    frames, notes, reader = frames_of(pieces, at_start=False)
+    assert (frames, [note.reason for note in notes]) == ([], ["TLS without its beginning"])
+    assert reader.skipped == len(TLS_RECORDS)
+
+
+@pytest.mark.parametrize(
+    ("octets", "at_start"),
+    [
+        (TLS_RECORDS, True),
+        (b"\x17\x02" + TLS_RECORDS[2:], False),
+        (b"\x17\x03\x05" + TLS_RECORDS[3:], False),
+        (b"\x17\x03\x03\x00\x00" + TLS_RECORDS[5:], False),
+        (b"\x17\x03\x03\xff\x00" + TLS_RECORDS[5:], False),
+        (TLS_RECORDS[:37] + b"\x01" + TLS_RECORDS[38:], False),
+        (TLS_RECORDS[:38] + b"\x01" + TLS_RECORDS[39:], False),
+    ],
+)
+def test_what_only_looks_like_tls_is_searched_for_frames(octets, at_start):
+    octets += b"\xce" + HEARTBEAT * 2
+    assert frames_of([octets], at_start=at_start)[0] == true_frames(HEARTBEAT * 2)
+
+
 def test_foreign_is_a_frame_of_its_own_kind():
     run, frames = FrameReader().feed(data_of(CLIENT_HELLO, 7, at_start=True))
     assert frames == [(FOREIGN, 0, 0, 8)]

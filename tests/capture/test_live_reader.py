@@ -35,6 +35,9 @@ class Pipe:
     def look_after(self):
         pass
 
+    def give_up(self):
+        self.failure = "given up"
+
     def stop(self):
         if self.writing >= 0:
             os.close(self.writing)
@@ -171,3 +174,17 @@ def test_interfaces_are_joined_in_time_order_and_keep_their_own():
     assert bytes_of(joined) == bytes([4, 5, 3, 5, 8, 9])
     assert joined.interface.tolist() == [1, 0, 0, 1, 1, 0]
     assert bytes_of(_join([first, second])) == bytes([5, 3, 9, 4, 5, 8])
+
+
+def test_a_tap_that_does_not_end_is_given_up(taps, monkeypatch):
+    monkeypatch.setattr("dissector.capture.live.reader._END_S", 0.1)
+    monkeypatch.setattr(taps[0], "stop", lambda: None)
+    monkeypatch.setattr(taps[0], "read", lambda: [])
+    running = Reader(taps)
+    running.start()
+    running.stop()
+    running.join(10)
+    assert list(running.news) == ["given up"]
+    assert running.take(1) is None
+    monkeypatch.undo()
+    running.close()

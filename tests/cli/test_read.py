@@ -154,7 +154,7 @@ def on_terminal(*arguments, columns=100, environment=None):
     """What the command writes when its standard output is a terminal."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS")} | (
+    environment = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "LINES")} | (
         environment or {}
     )
     words = [COMMAND, *map(str, arguments)]

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from dissector.api import read
+from dissector import read
 from dissector.fields import FIELDS, CallRecord
 from dissector.filter import compile_filter, record_lookup
 from dissector.filter.names import GROUPS

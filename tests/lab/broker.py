@@ -22,11 +22,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from . import tls
 from .network import Host
 
 NODE: Final = "rabbit@dev20"
 PORT: Final = 5672
 """The port of the services, on all of the broker's addresses: what is captured."""
+TLS_PORT: Final = 5671
+"""The same with TLS, on the same addresses but loopback; captured as well."""
 TRUTH_PORT: Final = 5673
 """The port of the firehose's consumer, on loopback alone: never captured."""
 PASSWORD: Final = "osloshark-lab"
@@ -65,8 +68,12 @@ def _configure(folder: Path, host: Host) -> dict[str, str]:
         f"127.0.0.1:{PORT}",
         f"127.0.0.1:{TRUTH_PORT}",
     ]
+    tls_listeners = [f"{host.address.ipv4}:{TLS_PORT}", f"{host.address.ipv6}:{TLS_PORT}"]
+    tls.make_certificates(folder, host.address)
     settings = [
         *(f"listeners.tcp.{number} = {listener}" for number, listener in enumerate(listeners, 1)),
+        *(f"listeners.ssl.{number} = {listener}" for number, listener in enumerate(tls_listeners, 1)),
+        *tls.broker_settings(folder),
         f"load_definitions = {folder / 'definitions.json'}",
         f"cluster_name = {NODE}",
         "loopback_users = none",
@@ -129,6 +136,8 @@ class Control:
     def __init__(self, host: Host, environment: dict[str, str]) -> None:
         self._host = host
         self._environment = environment
+        self.ca_file = Path(environment["HOME"]) / tls.CA_FILE
+        """The certificate of the authority that vouches for the broker's."""
 
     def __call__(self, *arguments: str) -> None:
         """Run one command; CalledProcessError when it fails."""

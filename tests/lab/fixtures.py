@@ -12,7 +12,7 @@ import pytest
 
 from .session import Lab, laboratory
 
-PROGRAMS = ("rabbitmq-server", "tcpdump", "ethtool", "ip", "unshare", "nsenter", "setpriv")
+PROGRAMS = ("rabbitmq-server", "tcpdump", "ethtool", "ip", "openssl", "unshare", "nsenter", "setpriv")
 
 
 def missing() -> list[str]:

@@ -1,6 +1,6 @@
 """tcpdump or dumpcap as a child that is listening before traffic begins and has written all of it at the end.
 
-The filter is the services' port alone, so the firehose's own connection is never in a capture.
+The filter is the services' ports alone, so the firehose's own connection is never in a capture.
 """
 
 import contextlib
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from .broker import PORT
+from .broker import PORT, TLS_PORT
 from .network import BRIDGE, Host
 
-FILTER: Final = f"tcp port {PORT}"
+FILTER: Final = f"tcp port {PORT} or tcp port {TLS_PORT}"
 SETTLE_S: Final = 0.5
 """A file that has not grown for so long has the last packet: it is written as each packet comes."""
 

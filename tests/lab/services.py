@@ -6,7 +6,8 @@ or ``{"error": "<exception class>"}``. It stops in order when standard input end
 
 Description: ``program`` (what oslo.messaging puts in the connection's name), ``host``, ``url``,
 ``exchange``, ``servers`` (``[topic, endpoints…]`` lists), ``listen`` (notification topics) and ``conf``
-(options of ``oslo_messaging_rabbit``).
+(options of ``oslo_messaging_rabbit``). With ``tls`` (``version``, ``keylog``, ``hook``) connections are made with that
+version of TLS, and their keys logged by the hook, a Python file.
 """
 
 import collections
@@ -16,6 +17,8 @@ import importlib
 import json
 import logging
 import os
+import runpy
+import ssl
 import sys
 import threading
 import time
@@ -184,6 +187,19 @@ class Service:
                 transport.cleanup()
 
 
+def log_keys(version: str, keylog: str, hook: str) -> None:
+    """Use one version of TLS for all connections, and have their keys logged."""
+    os.environ["SSLKEYLOGFILE"] = keylog
+    runpy.run_path(hook)
+    wrap_socket = ssl.SSLContext.wrap_socket
+
+    def wrap(self: ssl.SSLContext, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        self.minimum_version = self.maximum_version = ssl.TLSVersion[version]
+        return wrap_socket(self, *arguments, **options)
+
+    ssl.SSLContext.wrap_socket = wrap  # type: ignore[method-assign]
+
+
 def main() -> None:
     """Serve until standard input ends."""
     description = json.loads(sys.argv[1])
@@ -191,6 +207,8 @@ def main() -> None:
     logging.basicConfig(level=logging.CRITICAL)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    if tls := description.get("tls"):
+        log_keys(**tls)
     service = Service(description)
     print(json.dumps({"ready": True}), file=answers, flush=True)
     for line in sys.stdin:

@@ -58,8 +58,8 @@ class Lab:
     ) -> Recording:
         """Play the scenarios *names* one after the other and record them.
 
-        The services reach the broker at *address*. With *everyone* they all run on that host, and the
-        capture is made there; else they run on their own and the capture is made on the broker's.
+        The services reach the broker at *address*. With *everyone* they all run on
+        that host, and the capture is made there; else they run on their own and the capture is made on the broker's.
         RuntimeError when a scenario does not go as it should, or a packet is lost.
         """
         self._count += 1

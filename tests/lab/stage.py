@@ -1,6 +1,7 @@
 """Where a scenario plays: the hosts with the services on them, each a process of its own."""
 
 import contextlib
+import copy
 import json
 import subprocess
 import sys
@@ -8,9 +9,10 @@ import uuid
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .broker import PASSWORD, PORT, Control
+from .broker import PASSWORD, PORT, TLS_PORT, Control
 from .network import NEUTRAL_LAB, NEUTRAL_SITE, Host
 from .releases import MOUNTED
+from .tls import Tls
 
 STOP_S: Final = 20
 
@@ -92,11 +94,18 @@ class Service:
 class Stage:
     """Where a scenario plays: the hosts, and the address at which the broker is reached."""
 
-    def __init__(self, hosts: dict[str, Host], control: Control, broker: str, everyone: str | None = None) -> None:
+    def __init__(
+        self,
+        hosts: dict[str, Host],
+        control: Control,
+        broker: str,
+        everyone: str | None = None,
+    ) -> None:
         """*broker* is an address (IPv6 in brackets); *everyone* a host on which all services run."""
         self.control = control
         self._hosts = hosts
         self._everyone = everyone
+        self._tls: Tls | None = None
         self.broker = broker
         self.clocks: list[dict[str, Any]] = []
         """What the clients measured with their own clocks: ``request_id``, ``latency_s``, ``error`` of each call."""
@@ -116,13 +125,19 @@ class Stage:
             text=True,
         )
 
+    def over(self, tls: Tls) -> "Stage":
+        """The same stage, whose services speak TLS to the broker's other port."""
+        other = copy.copy(self)
+        other._tls = tls
+        return other
+
     def host(self, name: str) -> Host:
         """The host of that name."""
         return self._hosts[name]
 
     def url(self, user: str = "openstack", vhost: str = "") -> str:
         """oslo.messaging's transport URL."""
-        return f"rabbit://{user}:{PASSWORD}@{self.broker}:{PORT}/{vhost}"
+        return f"rabbit://{user}:{PASSWORD}@{self.broker}:{TLS_PORT if self._tls else PORT}/{vhost}"
 
     @contextlib.contextmanager
     def services(self, *descriptions: dict[str, Any]) -> Iterator[list[Service]]:
@@ -131,6 +146,8 @@ class Stage:
         try:
             for description in descriptions:
                 everything = {"url": self.url(), **description}
+                if self._tls is not None:
+                    everything |= self._tls.described(self.control.ca_file, everything.get("conf", {}))
                 process = self.start(
                     description["host"],
                     f"{NEUTRAL_LAB}/services.py",

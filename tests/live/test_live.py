@@ -1,11 +1,10 @@
 """``osloshark live`` on a real interface: what it shows is what ``read`` shows of the same packets."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,12 +21,20 @@ DEMO = truth.captures()["demo"]
 METHODS = pytest.mark.parametrize("method", ["child", "tcpdump", "scapy"])
 
 
+def everybodys_folder():
+    """A folder that everybody may look into, as those of pytest are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+open_folder = pytest.fixture(everybodys_folder)
+
+
 @pytest.fixture(scope="module")
 def only_tcpdump():
     """A folder of programs without dumpcap, which everybody may look into."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    for folder in everybodys_folder():
         (folder / "tcpdump").symlink_to(shutil.which("tcpdump", path="/usr/bin:/usr/sbin"))
         yield folder
 
@@ -137,6 +144,15 @@ def test_ways_to_end(end, wire, tmp_path):
         assert len(live.output.splitlines()) == (3 if end == "count" else 82)
 
 
+def test_a_hangup_ends_nothing(wire, tmp_path):
+    """It opens files anew, and where there are none, it is nothing."""
+    with wire.live(tmp_path, "live", SEEN) as live:
+        live.send(signal.SIGHUP)
+        wire.send(DEMO)
+        assert live.end() == 0, live.errors
+        assert len(live.output.splitlines()) == 82
+
+
 def test_nothing_at_all(wire, tmp_path):
     with wire.live(tmp_path, "live", SEEN) as live:
         assert live.end() == 0, live.errors
@@ -159,12 +175,17 @@ def test_vlan_tags(tags, method, wire, tmp_path):
     """Tagged at both ends of the pair: as the kernel passes on what it took off, and with the tags still in it."""
     tagged = tmp_path / "tagged.pcap"
     tagged.write_bytes(with_tags(DEMO.read_bytes(), tags))
-    for name in (SENT, SEEN):
-        with wire.live(tmp_path, "live", "--capture", method, name) as live:
-            wire.send(tagged)
-            live.wait_for_packets()
+    folders = [tmp_path / name for name in (SENT, SEEN)]
+    with contextlib.ExitStack() as stack:
+        both = []
+        for folder in folders:
+            folder.mkdir()
+            both.append(stack.enter_context(wire.live(folder, "live", "--capture", method, folder.name)))
+        wire.send(tagged)
+        both[0].wait_for_packets()
+        for live in both:
             assert live.end() == 0, live.errors
-            assert "osloshark: 1,007 packets, 21 AMQP connections, 82 messages; complete" in live.errors, name
+            assert "osloshark: 1,007 packets, 21 AMQP connections, 82 messages; complete" in live.errors
 
 
 def with_tags(pcap: bytes, count: int) -> bytes:
@@ -193,7 +214,7 @@ def test_the_capture_filter_is_narrowed(more, wire, tmp_path):
 def test_the_capture_filter_is_widened(wire, tmp_path):
     with wire.live(tmp_path, "live", "--port", "1", "-f", "or tcp port 5672", SEEN) as live:
         wire.send(DEMO)
-        time.sleep(1)
+        live.wait_for_packets()
         assert live.end() == 0, live.errors
         assert "osloshark: 1,007 packets, 0 AMQP connections" in live.errors
 
@@ -206,9 +227,13 @@ def whole() -> list[bytes]:
     ("words", "said"),
     [
         (["nosuch0"], "osloshark: nosuch0: no such interface; there are any, lo, "),
-        (["-f", "port port", SEEN], f"osloshark: {SEEN}: the capture filter is not right: "),
-        (["--capture", "scapy", "-f", "port port", SEEN], f"osloshark: {SEEN}: the capture filter is not right: "),
-        (["--capture", "scapy", "-f", "port port", "any"], "osloshark: any: the capture filter is not right: "),
+        (["-f", "port port", SEEN], f"osloshark: {SEEN}: -f 'port port' is no capture filter: syntax error; see man "),
+        (
+            ["--capture", "child", "-f", "a b", SEEN],
+            f"osloshark: {SEEN}: -f 'a b' is no capture filter: syntax error; ",
+        ),
+        (["--capture", "scapy", "-f", "port port", "any"], "osloshark: any: -f 'port port' is no capture filter: "),
+        (["--user", "", SEEN], "osloshark: --user '': no name; name a user"),
         (["--user", "nosuchuser", SEEN], "osloshark: --user nosuchuser: no such user; "),
         (["-W", "3", SEEN], "osloshark: -C, -G and -W go with -w; "),
         (["--learn", "/no/such", SEEN], "osloshark: /no/such: No such file or directory"),
@@ -268,10 +293,7 @@ def test_deleted_and_made_again(wire, tmp_path):
         live.wait_for("has gone down; waiting for it")
         make()
         live.wait_for("is up again")
-        folder = Path(__file__).parents[2]
-        subprocess.run(
-            wire.command(sys.executable, "-m", "tests.live.sender", "right0", DEMO, 5000), check=True, cwd=folder
-        )
+        wire.send(DEMO, into="right0")
         live.wait_for_packets()
         assert live.end() == 0, live.errors
         assert "82 messages" in live.errors
@@ -289,6 +311,91 @@ def test_a_capture_child_that_is_killed(method, way, wire, tmp_path):
         assert "has ended (killed by signal 9)" in live.errors
         assert "82 messages; not complete: a capture that broke off" in live.errors
         assert len(live.output.splitlines()) == 82
+
+
+def test_of_several_interfaces_one_that_is_gone_is_told_once(wire, tmp_path):
+    with wire.live(tmp_path, "live", "--capture", "child", SEEN, "lo") as live:
+        os.kill(live.child, signal.SIGKILL)
+        live.wait_for(f"{SEEN}: dumpcap has ended (killed by signal 9)")
+        assert live.end() == 1
+        assert live.errors.count("killed by signal 9") == 1
+        assert "not complete: a capture that broke off" in live.errors
+
+
+def test_a_capture_child_that_is_stopped(wire, tmp_path):
+    """It is told; in the end it is let go on, and what the kernel kept comes."""
+    with wire.live(tmp_path, "live", "--capture", "child", SEEN) as live:
+        os.kill(live.child, signal.SIGSTOP)
+        live.wait_for(f"{SEEN}: dumpcap is stopped: nothing comes until 'kill -CONT {live.child}'")
+        os.kill(live.child, signal.SIGCONT)
+        live.wait_for("dumpcap goes on")
+        os.kill(live.child, signal.SIGSTOP)
+        wire.send(DEMO)
+        assert live.end() == 0, live.errors
+        assert "82 messages; complete" in live.errors
+
+
+def test_a_capture_child_that_does_not_end(open_folder, wire, tmp_path):
+    deaf = open_folder / "dumpcap"
+    deaf.write_text(f"#!/bin/sh\ntrap '' INT\nhead -c 24 {DEMO}\nexec sleep 60\n")
+    deaf.chmod(0o755)
+    change = "from dissector.cli import main\nfrom dissector.capture.live import reader\nreader._END_S = 1"
+    words = ["live", "--capture", "child", SEEN]
+    with wire.changed(tmp_path, change, *words, before=["env", f"PATH={open_folder}:/usr/bin"]) as live:
+        pid = live.child
+        assert live.end() == 1
+        assert f"{SEEN}: dumpcap did not end when told to: its last packets are lost" in live.errors
+        assert "not complete: a capture that broke off" in live.errors
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_child_that_cannot_go_on_says_why(wire, tmp_path):
+    """Its interface is gone for good, as far as it knows."""
+    wire.ip("link", "add", "name", "left1", "type", "veth", "peer", "name", "right1")
+    for name in ("left1", "right1"):
+        wire.ip("link", "set", name, "up")
+    with wire.live(tmp_path, "live", "--capture", "child", "left1") as live:
+        wire.ip("link", "del", "left1")
+        assert live.wait() == 1
+        assert "dumpcap has ended (status 0): The network adapter" in live.errors
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "program"),
+    [
+        ([], "", "scapy"),
+        ([], "sys.modules['scapy'] = None", "dumpcap"),
+        (["net_raw"], "", "dumpcap"),
+        (["net_raw", "net_admin"], "", "scapy"),
+    ],
+    ids=["root", "without scapy", "a small buffer", "all of the buffer"],
+)
+def test_how_it_captures_unless_told(before, change, program, wire, tmp_path):
+    change = f"{change}\nfrom dissector.cli import main"
+    with wire.changed(tmp_path, change, "live", SEEN, before=as_daemon(*before) if before else []) as live:
+        assert f"capturing with {program}, 64 MiB" in live.errors
+        wire.send(DEMO)
+        live.wait_for_packets()
+        assert live.end() == 0, live.errors
+        assert "82 messages; complete" in live.errors
+
+
+@pytest.mark.parametrize("words", [[], ["--nice", "0"], ["--nice", "19"]], ids=" ".join)
+def test_it_gives_way_to_the_broker(words, wire, tmp_path):
+    """Who decodes does; who takes packets does not, so that none are lost."""
+    with wire.live(tmp_path, "live", *words, SEEN) as live:
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        nice = int(words[-1]) if words else 10
+        threads = {int(path.name) for path in Path(f"/proc/{live.pid}/task").iterdir()}
+        (reader,) = threads - {live.pid}
+        assert scheduling_of(live.pid) == (min(ours + nice, 19), os.SCHED_BATCH if nice else os.SCHED_OTHER)
+        assert scheduling_of(reader) == (ours, os.SCHED_OTHER)
+        assert live.end() == 0, live.errors
+
+
+def scheduling_of(thread: int) -> tuple[int, int]:
+    """Its nice value and its policy."""
+    return os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
 
 
 @pytest.mark.parametrize("program", ["dumpcap", "tcpdump"])
@@ -309,7 +416,7 @@ def test_other_commands_take_an_interface(command, wire, tmp_path):
     words = [command, *([name] if command == "trace" else [])]
     with wire.live(tmp_path, *words, "-i", SEEN, "-T", "jsonl") as live:
         wire.send(DEMO)
-        time.sleep(1.5)
+        live.wait_for_packets()
         status = live.end()
         of_file = osloshark(*words, "-T", "jsonl", DEMO)
         assert status == of_file.returncode
@@ -326,10 +433,7 @@ def test_options_that_do_not_go_together(wire):
 @pytest.mark.parametrize("words", [["live", "-V", "--bytes", "--events"], ["live", "-T", "jsonl"], ["calls", "-i"]])
 def test_nothing_is_imported_once_rights_are_gone(words, wire, tmp_path):
     """Where Python is in a home folder, as of root, who osloshark becomes cannot read it."""
-    program = tmp_path / "program.py"
-    program.write_text(WITHOUT_IMPORTS)
-    before = [sys.executable, str(program)]
-    with wire.live(tmp_path, *words, SEEN, before=before) as live:
+    with wire.changed(tmp_path, WITHOUT_IMPORTS, *words, SEEN) as live:
         wire.send(DEMO)
         live.wait_for_packets()
         assert live.end() == 0, live.errors
@@ -337,7 +441,6 @@ def test_nothing_is_imported_once_rights_are_gone(words, wire, tmp_path):
 
 
 WITHOUT_IMPORTS = """
-import sys
 from dissector.capture.live import capture
 from dissector.cli import main
 
@@ -350,6 +453,4 @@ def drop(whom):
     sys.meta_path.insert(0, Nothing())
 
 before, capture.drop = capture.drop, drop
-del sys.argv[1]  # the command that `Wire.live` names
-main()
 """

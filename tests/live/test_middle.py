@@ -144,3 +144,22 @@ def test_time_that_steps_back_or_far_ahead_does_no_harm(halves):
     quiet = [Quiet(0), Quiet(1 << 61), Quiet(-5), Quiet(int(whole[-1].time_ns[-1]))]
     found = [event for events in Reading(Source([*quiet, *whole, *quiet])).batches() for event in events]
     assert [type(event) for event in found] == [type(event) for event in expected]
+
+
+@pytest.mark.netns
+@pytest.mark.tshark
+@pytest.mark.xdist_group("wire")
+def test_on_a_silent_bus_a_call_without_reply_is_told(wire, tmp_path):
+    """Nothing comes after it, and nothing has to."""
+    verdicts = truth.captures()["verdicts"]
+    shown = messages(osloshark("read", "-T", "jsonl", "-Y", "oslo.timeout_s == 1", verdicts).stdout)
+    until = shown[0]["frame"]["number"]
+    first = tmp_path / "first.pcap"
+    first.write_bytes(split(verdicts, until)[0])
+    change = "from dissector.cli import main\nfrom dissector.cli import calls\ncalls._STREAM_LATE_NS = 0"
+    with wire.changed(tmp_path, change, "calls", "-T", "jsonl", "-i", SEEN) as live:
+        wire.send(first)
+        live.wait_for('"timed_out"', where="output")
+        assert live.end() == 0, live.errors
+        late = [one["rpc"] for one in messages(live.output) if one["rpc"]["status"] == "timed_out"]
+        assert [one["msg_id"] for one in late] == [shown[0]["oslo"]["msg_id"]]

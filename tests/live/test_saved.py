@@ -1,5 +1,6 @@
 """``live -w``, ``-o`` and stalled readers, on a real interface."""
 
+import contextlib
 import json
 import os
 import re
@@ -62,8 +63,7 @@ def test_what_is_written_is_what_came(method, wire, tmp_path, folder):
 def test_rotation_by_size_and_number(wire, tmp_path, folder):
     saved = folder / "ring"
     with wire.live(tmp_path, "live", "-w", saved, "-C", "1", "-W", "2", SEEN) as live:
-        for _ in range(12):
-            wire.send(DEMO)
+        wire.send(DEMO, times=12)
         live.wait_for_packets()
         assert live.end() == 0, live.errors
     assert sorted(path.name for path in folder.iterdir()) == ["ring0", "ring1"]
@@ -129,18 +129,21 @@ def test_a_full_disk(wire, tmp_path):
             subprocess.run(["umount", disk], check=True)
 
 
-def test_a_disk_that_has_room_again(wire, tmp_path, monkeypatch):
+SOON_AGAIN = "from dissector.cli import main, savefile; savefile._AGAIN_S = 1"
+
+
+def test_a_disk_that_has_room_again(wire, tmp_path):
     """The file goes on where it stood."""
     with tempfile.TemporaryDirectory() as name:
         disk = Path(name)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=777", "tmpfs", disk], check=True)
         try:
             (disk / "other").write_bytes(bytes(200_000))
-            with wire.live(tmp_path, "live", "-w", disk / "all", SEEN) as live:
+            with wire.changed(tmp_path, SOON_AGAIN, "live", "-w", disk / "all", SEEN) as live:
                 wire.send(DEMO)
                 live.wait_for("No space left on device")
                 (disk / "other").unlink()
-                time.sleep(10)
+                time.sleep(1)
                 wire.send(DEMO.with_name("ipv6.pcap"))
                 live.wait_for("is written again; ")
                 live.wait_for_packets()
@@ -159,6 +162,40 @@ def test_output_on_a_full_disk(wire, tmp_path):
         wire.send(DEMO)
         assert live.wait() == 1
         assert live.errors.splitlines()[-1] == "osloshark: /dev/full: cannot be written: No space left on device"
+
+
+def test_output_to_a_disk_that_gets_full_ends_with_a_whole_line(wire, tmp_path):
+    with tempfile.TemporaryDirectory() as name:
+        disk = Path(name)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs", disk], check=True)
+        try:
+            log = disk / "messages.jsonl"
+            with wire.live(tmp_path, "live", "-T", "jsonl", "-o", log, SEEN) as live:
+                wire.send(DEMO)
+                assert live.wait() == 1
+                said = f"{log}: cannot be written: No space left on device; it ends with the last whole line"
+                assert live.errors.splitlines()[-1] == f"osloshark: {said}"
+            written = log.read_bytes()
+            assert len(written) > 40_000
+            assert written.endswith(b"\n")
+            shown = osloshark("read", "-T", "jsonl", DEMO).stdout.splitlines()[: written.count(b"\n")]
+            assert list(map(told, written.splitlines())) == list(map(told, shown))
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+
+def told(line: bytes) -> dict:
+    """A message without its time."""
+    message = json.loads(line)
+    del message["frame"]["time_epoch"]
+    return message
+
+
+def test_the_time_goes_into_no_name_of_a_folder(wire, tmp_path):
+    done = wire.run(COMMAND, "live", "-w", tmp_path / "%Y" / "x-%H.pcapng", "-G", "60", SEEN)
+    assert done.returncode == 2
+    assert "the time goes into the file's name, not its folder's" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_output_is_appended_to_and_opened_anew(wire, tmp_path, folder):
@@ -209,3 +246,33 @@ def test_a_reader_that_stops(leaves, wire, tmp_path):
     finally:
         if not leaves:
             os.close(reading)
+
+
+LITTLE = "from dissector import limits\nfrom dissector.cli import main\nlimits.CAPTURED_BYTES = 1 << 20"
+
+
+def test_memory_does_not_grow_while_a_reader_stops(wire, tmp_path):
+    """Of some 12 MB that come meanwhile, what finds no room is dropped, and told once the reader goes on."""
+    reading, writing = os.pipe()
+    try:
+        with wire.changed(tmp_path, LITTLE, "live", "-V", SEEN, output=writing) as live:
+            os.close(writing)
+            wire.send(DEMO, times=10, packets_per_s=50_000)
+            time.sleep(0.5)
+            before = resident_bytes(live.pid)
+            wire.send(DEMO, times=40, packets_per_s=50_000)
+            assert resident_bytes(live.pid) - before < 6 << 20
+            with subprocess.Popen(["cat"], stdin=reading, stdout=subprocess.DEVNULL):
+                os.close(reading)
+                live.wait_for("packets dropped: they come faster than they are decoded or written")
+                assert live.end() == 0, live.errors
+            counts = live.summary()
+            assert counts["packet"] + counts["packet dropped as"] == 50 * 1007
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(reading)
+
+
+def resident_bytes(pid: int) -> int:
+    """What a process has in memory."""
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) << 10

@@ -1,10 +1,13 @@
 """``osloshark top`` on a real interface, on a real terminal."""
 
+import sys
+
 import pytest
 
 from ..cli.command import COMMAND
 from ..cli.terminal import Terminal
 from ..lab import truth
+from .test_live import WITHOUT_IMPORTS
 from .wire import SEEN
 
 pytestmark = [pytest.mark.netns, pytest.mark.xdist_group("wire")]
@@ -29,6 +32,31 @@ def test_on_a_terminal(method, wire, tmp_path):
         terminal.press("q")
         lines = terminal.wait_for("ended with 0")
         assert any("18 AMQP connections, 192 messages" in line for line in lines)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.tmux
+def test_a_filter_is_typed_once_rights_are_gone(wire, tmp_path):
+    """Nothing is imported then, for who we become may not be able to."""
+    program = tmp_path / "program.py"
+    program.write_text(f"import sys\n{WITHOUT_IMPORTS}\nmain()\n")
+    words = wire.command("env", "TERM=screen-256color", sys.executable, program, "top", "-i", SEEN)
+    terminal = Terminal(tmp_path, *words)
+    try:
+        terminal.wait_for(f"{SEEN}: capturing with")
+        wire.send(truth.captures()["verdicts"])
+        terminal.wait_for("get_diagnostics")
+        terminal.press("/")
+        terminal.type('rpc.method matches "^get_h" && ')
+        terminal.wait_for("^ the filter ends where")
+        terminal.type('rpc.server contains "東"')
+        terminal.press("Enter")
+        terminal.wait_for("Filter: rpc.method matches")
+        terminal.press("b", "?")
+        terminal.wait_for("any key: back")
+        terminal.press("x", "q")
+        terminal.wait_for("ended with 0")
     finally:
         terminal.close()
 

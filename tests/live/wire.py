@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..cli.command import COMMAND
+from .sender import send
 
 R = TypeVar("R")
 
@@ -64,11 +65,9 @@ class Wire:
         done = self.run("ip", *words)
         assert done.returncode == 0, done.stderr
 
-    def send(self, path: Path, *, packets_per_s: int = 5000) -> None:
-        """Send the Ethernet packets of a capture."""
-        folder = Path(__file__).parents[2]
-        words = [sys.executable, "-m", "tests.live.sender", SENT, path, packets_per_s]
-        subprocess.run(self.command(*words), check=True, cwd=folder, timeout=120)
+    def send(self, path: Path, *, packets_per_s: int = 5000, times: int = 1, into: str = SENT) -> None:
+        """Send the Ethernet packets of a capture, once or more often."""
+        inside(self, lambda: send(into, path, packets_per_s, times))
 
     def close(self) -> None:
         """Let it go."""
@@ -86,6 +85,16 @@ class Wire:
             yield running
         finally:
             running.kill()
+
+    @contextlib.contextmanager
+    def changed(
+        self, folder: Path, change: str, *words: object, before: Sequence[str] = (), output: int | None = None
+    ) -> Iterator["Live"]:
+        """The same with a change: Python that is run before osloshark is."""
+        program = folder / "program.py"
+        program.write_text(f"import sys\ndel sys.argv[1]  # the command that `live` names\n{change}\nmain()\n")
+        with self.live(folder, *words, before=[*before, sys.executable, str(program)], output=output) as running:
+            yield running
 
 
 class Live:
@@ -127,7 +136,8 @@ class Live:
 
     def wait_for_packets(self) -> None:
         """Wait until dumpcap has passed on what it has, which takes 250 ms; what it has then is decoded at the end."""
-        time.sleep(0.5)
+        if "capturing with dumpcap" in self.errors:
+            time.sleep(0.5)
 
     def send(self, number: int) -> None:
         self._process.send_signal(number)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import dissector
 from dissector import limits
-from dissector.cli.filtering import EventFilter
+from dissector.api.filtering import EventFilter
 from dissector.cli.showing import Describing
 from dissector.reading import Reading
 from dissector.views.jsonl import JsonlView

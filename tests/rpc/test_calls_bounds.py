@@ -19,6 +19,7 @@ from .story import Rpc, Story, body
 
 def test_too_many_open_calls_are_given_out_oldest_first(monkeypatch):
     monkeypatch.setattr(limits, "OPEN_CALLS", 3)
+    monkeypatch.setattr(limits, "KEPT_CALLS", 3)
     story = Story()
     for number in range(5):
         Rpc(story, str(number)).publish(number)
@@ -27,10 +28,33 @@ def test_too_many_open_calls_are_given_out_oldest_first(monkeypatch):
     assert (counts.evicted, counts.calls) == (2, 5)
 
 
+def test_of_many_open_requests_those_are_given_out_that_nothing_comes_of_any_more(monkeypatch):
+    monkeypatch.setattr(limits, "KEPT_CALLS", 3)
+    late = 60 + limits.LATE_NS / 1e9
+    story = Story()
+    for number in range(10):
+        Rpc(story, str(number), timeout=60).publish(number)
+    waiting = Rpc(story, "waiting", timeout=2 * late)
+    waiting.publish(10)
+    calls = Calls()
+    assert [call for event in story.events for call in calls.feed(event, hot_of(event))] == []
+    story.events.clear()
+    for number in range(10, 30):
+        Rpc(story, str(number), timeout=60).publish(late + number)
+    content = waiting.reply()
+    waiting.reply_publish(late + 40, content)
+    waiting.reply_deliver(late + 41, content)
+    found = [call.rpc.unique_id for event in story.events for call in calls.feed(event, hot_of(event))]
+    assert found == [*(f"unique-{number}" for number in range(10)), "unique-waiting"]
+    assert (calls.counts.evicted, calls.counts.late) == (0, 0)
+    assert [call.rpc.unique_id for call in calls.finish()] == [f"unique-{number}" for number in range(10, 30)]
+
+
 def test_tables_stay_within_their_limits(monkeypatch):
     for name in ("CLOSED_IDS", "UNSETTLED_LEGS", "REPLY_QUEUES", "VOID_APPOINTMENTS", "DECLARED_QUEUES"):
         monkeypatch.setattr(limits, name, 7)
     monkeypatch.setattr(limits, "OPEN_CALLS", 20)
+    monkeypatch.setattr(limits, "KEPT_CALLS", 20)
     story = Story()
     for number in range(100):
         rpc = Rpc(story, str(number), client=f"client:{number}")
@@ -107,7 +131,7 @@ VALID = {
     ("sent", None),
     ("undelivered", "not_delivered"),
     ("undelivered", "capture_gap"),
-    *(("pending", cause) for cause in (None, "not_delivered", "reply_unroutable")),
+    *(("pending", cause) for cause in (None, "not_delivered", "reply_unroutable", "capture_gap")),
 }
 OF_CALLS = {"ok", "failed", "timed_out", "pending"}
 OF_OTHERS = {"sent", "undelivered", "pending"}
@@ -198,7 +222,15 @@ def test_anything_that_happens_is_told_and_never_raises(happenings, late_ns, few
     told(story, happenings)
     with pytest.MonkeyPatch.context() as patch:
         if few:
-            for name in ("OPEN_CALLS", "CLOSED_IDS", "UNSETTLED_LEGS", "REPLY_QUEUES", "VOID_APPOINTMENTS", "HOLES"):
+            for name in (
+                "OPEN_CALLS",
+                "KEPT_CALLS",
+                "CLOSED_IDS",
+                "UNSETTLED_LEGS",
+                "REPLY_QUEUES",
+                "VOID_APPOINTMENTS",
+                "HOLES",
+            ):
                 patch.setattr(limits, name, 2)
         found, counts = story.count(late_ns=late_ns)
     assert counts.calls == len(found)

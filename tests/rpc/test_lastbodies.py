@@ -43,9 +43,20 @@ def test_what_else_the_decode_depends_on_is_looked_at(message):
     assert decode(message, elsewhere, expiring, compressed, message) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("at", range(1, 18))
+def test_bodies_that_differ_in_an_octet_are_told_apart(message, at):
+    body = bytearray(message.body)
+    body[-at] ^= 1
+    other = replace(message, body=bytes(body))
+    decode = Decoder()
+    decode(message, other, other, message)
+    assert {given[0] for given in decode.asked} == {message.body, other.body}
+    assert [given[0] for given in decode.asked][:2] == [message.body, other.body]
+
+
 def test_what_is_remembered_is_bounded(message):
     size = len(message.body) + limits.BODY_ENTRY_BYTES
-    others = [replace(message, body=message.body[:-1] + bytes([at])) for at in range(2)]
+    others = [replace(message, body=bytes([at]) + message.body[1:]) for at in range(2)]
     assert Decoder(2 * size)(message, *others[:1], message) == [1, 2, 1]
     assert Decoder(2 * size)(message, *others, message) == [1, 2, 3, 4]
     assert Decoder(size - 1)(message, message) == [1, 2]

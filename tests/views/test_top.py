@@ -159,3 +159,18 @@ def test_nothing_in_the_text_commands_a_terminal():
     shown = text(nasty(NASTY), msgspec.structs.replace(STATE, source=NASTY)).decode()
     assert all(line.isprintable() for line in shown.splitlines())
     assert r"\x1b]0;owned\x07\u202e\n東京" in shown
+
+
+def test_a_small_screen_has_room_for_the_table():
+    shown = lines(width=40, height=12)
+    assert len(shown) == 12
+    assert heads(shown)[0] == "method"
+    assert len(names(shown)) >= 3
+
+
+def test_a_long_name_pushes_no_number_away():
+    record = msgspec.structs.replace(VERDICTS.groups[0], key="x" * 500)
+    shown = text(msgspec.structs.replace(VERDICTS, groups=(record, *VERDICTS.groups[1:])), STATE).decode().splitlines()
+    at = next(number for number, line in enumerate(shown) if "req/s" in line)
+    assert max(map(len, shown[at : at + 5])) < 150
+    assert "x…" in shown[at + 1]

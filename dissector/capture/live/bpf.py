@@ -8,9 +8,19 @@ come in, and adds it to those that go out as late as it can: such packets match 
 from collections.abc import Collection
 from typing import Final
 
+from dissector.errors import UsageError
+
 _SHIFTING: Final = frozenset({"vlan", "mpls", "pppoes", "pppoed", "geneve", "vxlan", "gre"})
 """Words after which offsets are others. An expression with one of them says itself where the ports are."""
 _WIDENING: Final = ("or ", "|| ", "or(", "||(")
+
+
+class FilterError(UsageError):
+    """libpcap cannot read a capture filter; ``why`` is what it says of it."""
+
+    def __init__(self, interface: str, said: str, why: str) -> None:
+        self.why = why.removeprefix("can't parse filter expression: ")
+        super().__init__(f"{interface}: -f '{said}' is no capture filter: {self.why}; see man pcap-filter")
 
 
 def expression(ports: Collection[int], more: str | None, *, is_ethernet: bool) -> str:

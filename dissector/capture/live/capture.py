@@ -1,5 +1,7 @@
 """A run over live interfaces: the same attributes as a run over files, and packets as they come."""
 
+import contextlib
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, Protocol
@@ -10,12 +12,12 @@ import numpy as np
 from dissector import limits
 from dissector.capture.batch import PacketBatch, Quiet
 from dissector.capture.live import child, interfaces
-from dissector.capture.live.bpf import expression
-from dissector.capture.live.packetsocket import PacketSocket
+from dissector.capture.live.bpf import FilterError, expression
+from dissector.capture.live.packetsocket import NoSocketError, PacketSocket
 from dissector.capture.live.privileges import Account, drop
 from dissector.capture.live.reader import Captured, Reader
 from dissector.capture.live.tap import Tap
-from dissector.errors import UsageError
+from dissector.errors import MissingExtraError, UsageError
 
 _MANY_PACKETS: Final = 20_000
 """More packets than that are a matter of a second or two."""
@@ -55,16 +57,24 @@ class LiveCapture:
         method: str = "auto",
         more: str | None = None,
         whom: Account | None = None,
+        gives_up: bool = True,
         duration_s: float | None = None,
+        nice: int = 0,
         begin: Callable[[], None] = lambda: None,
         tell: Callable[[str], None],
     ) -> None:
         """Begin to capture on interfaces; ``more`` is added to the capture filter.
 
-        ``method`` is ``child`` (dumpcap, else tcpdump), ``scapy``, or ``auto``: a child where there is one.
+        ``method`` is ``child`` (dumpcap, else tcpdump), ``scapy`` (a packet socket of our own), or ``auto``: a socket
+        where it may be had with all of its buffer (root, and scapy installed), as it gives packets at once; else a
+        child, if there is one.
 
-        ``whom`` is who this process becomes; ``begin`` is called once it has, before the first packet is given;
-        ``tell`` is called, by who iterates, with a line for people. Raises `UsageError` where it cannot be done.
+        ``nice`` is by how much the thread that iterates is to give way to others, as nice(1) has it: this is a guest on
+        the broker's host. The thread that takes packets does not, so that none are lost meanwhile.
+
+        ``whom`` is who this process becomes, unless it ``gives_up`` nothing: that of somebody else's program keeps its
+        rights. ``begin`` is called once it has, before the first packet is given; ``tell`` is called, by who iterates,
+        with a line for people. Raises `UsageError` where it cannot be done.
         """
         self.packets = 0
         """Packets given so far; the number of the last."""
@@ -76,8 +86,10 @@ class LiveCapture:
         self.save: Save | None = None
         """Where packets are saved; set it before packets are taken."""
         self._whom = whom
+        self._gives_up = gives_up
         self._begin = begin
         self._duration_s = duration_s
+        self._nice = nice
         self._end_at = float("inf")
         self._stopped = self._closed = False
         self._told_drops = 0
@@ -137,11 +149,22 @@ class LiveCapture:
         """Give the packets."""
         return self._batches
 
+    def give_up_rights(self) -> None:
+        """Give up all rights now, and not when iterating begins: where other threads are started before that.
+
+        Capabilities belong to a thread, so it is to be called before there are others. Raises `UsageError`.
+        """
+        if self._gives_up:
+            self._gives_up = False
+            drop(self._whom)
+
     def _read(self) -> Iterator[PacketBatch | Quiet]:
-        drop(self._whom)
+        self.give_up_rights()
         self._reader.start()
+        _give_way(self._nice)
         self._begin()
         told_rest = False
+        ahead_ns = time.time_ns() - _awake_ns()
         if self._duration_s is not None:
             self._end_at = time.monotonic() + self._duration_s
         while (captured := self._reader.take(limits.QUIET_NS / 1e9)) is not None:
@@ -153,8 +176,9 @@ class LiveCapture:
                 self._tell(f"decoding {queued:,} packets that are left; to leave them out, press Ctrl-C again")
             batch = captured.batch
             if not len(batch):
-                yield Quiet(time.time_ns())
+                yield Quiet(_awake_ns() + ahead_ns)
                 continue
+            ahead_ns = time.time_ns() - _awake_ns()
             if self.save is not None:
                 self.save.write(captured, self.statistics)
             number = self.packets + 1
@@ -184,7 +208,7 @@ class LiveCapture:
 
     def stop(self) -> bool:
         """End soon: what was captured so far is still given. May be called by a signal handler, more than once."""
-        if not self._stopped:
+        if not self._stopped and not self._closed:
             self._stopped = True
             self._reader.stop()
         return True
@@ -200,12 +224,45 @@ class LiveCapture:
             self.save.close(self.statistics)
 
 
+def _awake_ns() -> int:
+    """Give the time since the machine was started, what it slept included. A clock that is set does not move it, so
+    that nobody takes an hour for past in which no packet came.
+    """
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _give_way(nice: int) -> None:
+    """Let others have the processor first; of this thread alone, as Linux has it (setpriority(2), sched(7))."""
+    if not nice:
+        return
+    with contextlib.suppress(OSError):  # in a container that forbids it
+        os.nice(nice)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def _open(name: str, ports: Collection[int], method: str, more: str | None, whom: Account | None) -> Tap:
     interfaces.check(name)
     wanted = expression(ports, more, is_ethernet=interfaces.is_ethernet(name))
     path = child.find()
     if method == "child" and path is None:
         raise UsageError("neither dumpcap nor tcpdump is installed; install one, or use --capture scapy")
-    if method != "scapy" and path is not None:
-        return child.Child(path, name, wanted, whom)
-    return PacketSocket(name, wanted)
+    try:
+        if method == "scapy" or path is None:
+            return PacketSocket(name, wanted)
+        own = _own_socket(name, wanted) if method == "auto" else None
+        return own or child.Child(path, name, wanted, whom)
+    except FilterError as error:
+        # The user knows what was said with -f, and nothing of what it was put into.
+        raise FilterError(name, more or wanted, error.why) from None
+
+
+def _own_socket(name: str, wanted: str) -> PacketSocket | None:
+    """Open a packet socket; None where there is none to be had, or a small one, as for who is not root."""
+    try:
+        own = PacketSocket(name, wanted)
+    except (NoSocketError, MissingExtraError):
+        return None
+    if own.buffer_bytes < limits.CAPTURE_BUFFER_BYTES:
+        own.close()
+        return None
+    return own

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import struct
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +18,9 @@ import numpy.typing as npt
 
 from dissector import limits
 from dissector.capture.batch import PacketBatch
+from dissector.capture.live.bpf import FilterError
 from dissector.capture.live.interfaces import ANY, is_ethernet
-from dissector.errors import UsageError
+from dissector.errors import MissingExtraError, UsageError
 
 _SOL_PACKET: Final = 263
 _PACKET_STATISTICS: Final = 6
@@ -100,20 +102,27 @@ _libc: Final = ctypes.PyDLL(None, use_errno=True)
 5 ms each time, which was measured to halve the packets that can be taken."""
 
 
+class NoSocketError(UsageError):
+    """No packet socket can be had: the right to it is missing, or libpcap for its filter. A child may do."""
+
+
 class PacketSocket:
     """One interface, or all of them."""
 
     program = "scapy"
 
     def __init__(self, interface: str, expression: str) -> None:
-        """Open it; raises `UsageError` where that is not allowed, the filter is wrong or scapy is missing."""
+        """Open it; raises `NoSocketError`, `MissingExtraError` for scapy, `FilterError`, else `UsageError`."""
         self.name = interface
         self._is_any = interface == ANY
         self._link_type = _LINKTYPE_ETHERNET if is_ethernet(interface) else _LINKTYPE_RAW
         try:
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()  # before the import, in vain without the right
             self._socket = _open_all(expression) if self._is_any else _open_one(interface, expression)
         except PermissionError:
-            raise UsageError(
+            if find_spec("scapy") is None:  # the right alone would not do
+                raise _missing() from None
+            raise NoSocketError(
                 f"{interface}: no right to capture; start with sudo, or use --capture child with a dumpcap that may"
             ) from None
         except OSError as error:
@@ -171,6 +180,9 @@ class PacketSocket:
             request = struct.pack("IHH8x", socket.if_nametoindex(self.name), _PACKET_MR_PROMISC, 0)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
 
+    def give_up(self) -> None:
+        """Do nothing: what the buffer holds is there at once."""
+
     def stop(self) -> None:
         """Let no more packets in: from now on the filter passes none."""
         self._stopped = True
@@ -189,7 +201,7 @@ def _open_one(interface: str, expression: str) -> socket.socket:
         # Kept in a list by nobody: it is closed as its inner socket is, and leaves the interface with that.
         listening = linux.L2ListenSocket(iface=interface, filter=expression)
     except failed as error:
-        raise _refusal(interface, error) from None
+        raise _refusal(interface, expression, error) from None
     inner: socket.socket = listening.ins
     copy = inner.dup()
     listening.promisc = False  # which would be taken back with the object
@@ -212,7 +224,7 @@ def _open_all(expression: str) -> socket.socket:
         _Room().receive(opened.fileno())  # what came before the filter
     except failed as error:
         opened.close()
-        raise _refusal(ANY, error) from None
+        raise _refusal(ANY, expression, error) from None
     except BaseException:
         opened.close()
         raise
@@ -222,26 +234,27 @@ def _open_all(expression: str) -> socket.socket:
 def _scapy() -> tuple[Any, tuple[type[Exception], ...]]:
     """Import what is needed of scapy, 0.15 s, and not its layers, 1.3 s; with what it raises.
 
-    Raises `UsageError` where it is not installed.
+    Raises `MissingExtraError` where it is not installed.
     """
     logging.getLogger("scapy").setLevel(logging.ERROR)
     try:
         from scapy.arch import linux  # noqa: PLC0415 - see above
         from scapy.error import Scapy_Exception  # noqa: PLC0415
     except ImportError:
-        raise UsageError(
-            "scapy is not installed: pip install 'osloshark[live]', or install dumpcap (wireshark-common) or tcpdump"
-        ) from None
+        raise _missing() from None
     return linux, (Scapy_Exception, ImportError)
 
 
-def _refusal(interface: str, error: Exception) -> UsageError:
+def _missing() -> MissingExtraError:
+    return MissingExtraError("to capture without dumpcap or tcpdump", "live")
+
+
+def _refusal(interface: str, expression: str, error: Exception) -> UsageError:
     """Say what scapy could not do: only the filter is left that may be wrong."""
     text = " ".join(str(error).split())
     if "libpcap is not available" in text:
-        return UsageError(f"{interface}: scapy needs libpcap for the filter; install it (libpcap0.8), or tcpdump")
-    reason = text.rpartition("' (")[2].removesuffix(")")
-    return UsageError(f"{interface}: the capture filter is not right: {reason}; see man pcap-filter")
+        return NoSocketError(f"{interface}: scapy needs libpcap for the filter; install it (libpcap0.8), or tcpdump")
+    return FilterError(interface, expression, text.rpartition("' (")[2].removesuffix(")"))
 
 
 class _Room:

@@ -47,6 +47,8 @@ def account(name: str | None) -> Account | None:
 
     Raises `UsageError` where there is no such user, or we are not root and cannot become another.
     """
+    if name == "":
+        raise UsageError("--user '': no name; name a user, or leave --user out")
     if os.geteuid() != 0:
         if name is not None and name != _own_name():
             raise UsageError(f"--user {name}: only root can become another user; start with sudo, or leave --user out")

@@ -138,15 +138,13 @@ class Reader(threading.Thread):
                         self._taps[index].stop()
                 elif not self._read(open_[descriptor], parts):
                     poll.unregister(descriptor)
-                    failure = self._taps[open_.pop(descriptor)].failure
-                    if failure is not None and open_:
-                        self.news.append(failure)
+                    self._tell_failure(open_.pop(descriptor))
             if stopped and not ready:
                 # A packet socket has no end of its own, a child's pipe has.
                 for descriptor, index in list(open_.items()):
                     if not self._read(index, parts):
                         poll.unregister(descriptor)
-                        del open_[descriptor]
+                        self._tell_failure(open_.pop(descriptor))
                 time.sleep(_GATHER_MS / 1000)
             self._put(parts)
             if time.monotonic() >= look_at:
@@ -154,6 +152,14 @@ class Reader(threading.Thread):
                 self._look_after(open_.values())
             if self._queue and not stopped:
                 time.sleep(_GATHER_MS / 1000)
+        for index in open_.values():
+            self._taps[index].give_up()
+            self._tell_failure(index)
+
+    def _tell_failure(self, index: int) -> None:
+        failure = self._taps[index].failure
+        if failure is not None:
+            self.news.append(failure)
 
     def _read(self, index: int, parts: list[Captured]) -> bool:
         """Take what a tap has; False where that was all for good."""
@@ -182,7 +188,8 @@ class Reader(threading.Thread):
     def _look_after(self, indexes: Iterable[int]) -> None:
         for index in indexes:
             tap = self._taps[index]
-            tap.look_after()
+            if (told := tap.look_after()) is not None:
+                self.news.append(told)
             up = bool(is_up(tap.name))
             if up is not self._up[index]:
                 self._up[index] = up

@@ -31,11 +31,14 @@ class Tap(Protocol):
     def read(self) -> list[PacketBatch] | None:
         """Take the packets that there are, without waiting; None when no more come. Numbers mean nothing yet."""
 
-    def look_after(self) -> None:
-        """Do what is to be done each second: ask for drops, open again what has gone."""
+    def look_after(self) -> str | None:
+        """Do what is to be done each second: ask for drops, open again what has gone; give what is to be told."""
 
     def stop(self) -> None:
         """Capture no more: what is there already can still be read, up to the end."""
+
+    def give_up(self) -> None:
+        """Learn that it is not waited for any longer, though its end did not come: that is a failure."""
 
     def close(self) -> None:
         """Free everything."""
