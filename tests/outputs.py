@@ -45,9 +45,10 @@ class Sample(NamedTuple):
             "count": ["3"],
             "settings": ["header=y", "separator=,", "separator=;", "quote=d"],
             "ports": ["5672"],
+            "keylog": [],  # of TLS: of its own test
             "output": [str(self.folder / "output")],
             "saved": [],  # packets as captured: of its own test
-            **{name: [] for name in ("names", "known", "duration_s", "user", "more")},  # of an interface
+            **{name: [] for name in ("names", "known", "duration_s", "user", "more", "nice")},  # of an interface
             "status": ["failed", "ok,sent,pending,undelivered,timed_out"],
             "slower": ["0"],
             "jobs": ["2"],

@@ -92,7 +92,7 @@ def points(limit: int) -> Iterator[Point]:
                 yield Point("size", size, words, size, usual)
     for count in (10, 1000, 50_000):
         options = (*_ONE_TALK, "--connections", str(count), "--body", "2000", "--mtu", str(MTU))
-        yield Point("connections", count, ("stats",), min(limit, _GB // 2), options)
+        yield Point("connections", count, ("stats",), min(limit, _GB), options)
     for mtu in (1500, 9000, 65_535):
         options = (*CONVERSATIONS, "--body", "20000", "--mtu", str(mtu))
         yield Point("mtu", mtu, ("stats",), min(limit, _GB // 5), options)
