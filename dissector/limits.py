@@ -592,7 +592,7 @@ PLUGIN_KEPT_BYTES: Final = 512 << 20
 are shown then."""
 
 PLUGIN_MESSAGES: Final = 1_000_000
-"""Messages that are remembered for when their packet is looked at again, 1 kB each; later ones are shown no more."""
+"""Messages that are remembered for when their packet is looked at again, 2 kB each; later ones are shown no more."""
 
 PLUGIN_MEMO_BYTES: Final = 64 << 10
 """Largest body of which the decode is remembered, for it will be seen again as it is delivered,"""
@@ -602,6 +602,10 @@ PLUGIN_MEMO_ENTRIES: Final = 128
 
 PLUGIN_COMPRESSED_BYTES: Final = 64 << 10
 """Largest compressed body that is undone: Wireshark does not bound what comes out, but zlib grows by at most 1,032."""
+
+PLUGIN_CHECKED_BYTES: Final = 1 << 20
+"""Largest body of which the plugin computes gzip's checksum, for which Lua takes 0.1 s; of a larger one it compares the
+size alone."""
 
 PLUGIN_MEMBERS: Final = 2_000
 """Members of one message's JSON that its tree shows, each an item; Wireshark draws no more than some thousands well."""

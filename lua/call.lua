@@ -20,7 +20,7 @@ function M.new(kind, key, begin_ns)
     kind = kind, key = key, begin_ns = begin_ns, has_request = false, delivers = {}, by_line = {}, acks_missing = 0,
     heartbeats_published = 0, heartbeats_delivered = 0, duplicates = 0, redelivered = false, due_ns = 0,
     -- What is learned later; to name it here spares the table to grow.
-    method = nil, request_bytes = nil, signature = nil, namespace = nil, version = nil, event_type = nil, unique_id = nil,
+    method = nil, request_bytes = nil, namespace = nil, version = nil, event_type = nil, unique_id = nil,
     request_id = nil, reply_q = nil, request_msg_id = nil, timeout_s = nil, exchange = nil, topic = nil, server = nil,
     msg_id = nil, publish = nil, reply_publish = nil, reply_deliver = nil, status = nil,
   }

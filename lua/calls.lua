@@ -27,8 +27,9 @@ function M.new(give)
   }, M)
 end
 
-local function settling_key(stream, ordinal)
-  return stream .. "/" .. ordinal
+-- What names a message for its ack or confirm: a number, which costs less than a text.
+local function settling_key(info, ordinal)
+  return info.stream * 4294967296 + ordinal
 end
 
 -- Looks at the request when the capture's clock is past `due_ns`; an earlier appointment is void.
@@ -46,8 +47,9 @@ local function look_again(self, call, due_ns)
   end
 end
 
-local function signature(kind, method, size)
-  return kind .. "|" .. (method or "") .. "|" .. size
+-- Whether a message has what the request was learned from: two with one id may be two.
+local function is_like(call, message, hot)
+  return call.kind == hot.kind and call.method == calls.shorten(hot.method) and call.request_bytes == message.body_size
 end
 
 -- Gives a request out with its verdict.
@@ -55,10 +57,10 @@ local function give(self, call)
   call.status, call.cause = verdicts.verdict(call, self.sight, self.now)
   self.open:remove(call.key)
   if call.publish then
-    self.unsettled:remove(settling_key(call.publish.info.stream, call.publish.ordinal))
+    self.unsettled:remove(settling_key(call.publish.info, call.publish.ordinal))
   end
   for _, leg in ipairs(call.delivers) do
-    self.unsettled:remove(settling_key(leg.info.stream, leg.ordinal))
+    self.unsettled:remove(settling_key(leg.info, leg.ordinal))
   end
   self.given:put(call.key, call)
   if call.msg_id then
@@ -85,7 +87,6 @@ end
 local function learn_request(self, call, message, hot)
   local method = message.method
   call.has_request, call.method, call.request_bytes = true, calls.shorten(hot.method), message.body_size
-  call.signature = signature(hot.kind, hot.method, message.body_size)
   for _, name in ipairs({ "namespace", "version", "event_type", "unique_id", "request_id", "reply_q" }) do
     call[name] = calls.shorten(hot[name])
   end
@@ -105,17 +106,16 @@ end
 
 -- Finds or opens the request of a message; the second result says that it was given out before.
 local function request_of(self, message, hot)
-  local alone = settling_key(message.info.stream, message.ordinal)
+  local alone = settling_key(message.info, message.ordinal)
   local key = calls.shorten(hot.unique_id or hot.msg_id or hot.message_id) or alone
-  local own = signature(hot.kind, hot.method, message.body_size)
   local call = self.open:get(key)
-  if call and call.signature ~= own then
+  if call and not is_like(call, message, hot) then
     key, call = alone, nil
   end
   if not call then
     local given = self.given:get(key)
     if given then
-      if not given.signature or given.signature == own then
+      if not given.has_request or is_like(given, message, hot) then
         return given, true
       end
       key = alone
@@ -142,7 +142,7 @@ local function request_of(self, message, hot)
 end
 
 local function await_settling(self, call, leg)
-  self.unsettled:put(settling_key(leg.info.stream, leg.ordinal), call)
+  self.unsettled:put(settling_key(leg.info, leg.ordinal), call)
 end
 
 local function published(self, call, leg, message)
@@ -262,7 +262,7 @@ local function reply(self, message, hot)
       message.is_repeated = message.leg == "publish" and call.reply_published_ns ~= nil
       return call
     end
-    call = enter(self, "call", settling_key(leg.info.stream, leg.ordinal))
+    call = enter(self, "call", settling_key(leg.info, leg.ordinal))
     call.msg_id = msg_id
     learn_unasked(self)
     self.by_msg_id[msg_id] = call
@@ -313,9 +313,9 @@ local function advance(self, now)
 end
 
 -- Takes the next message, with its decoded body where it is one of oslo.messaging; gives its call, or nil.
-function M:message(message, hot)
+function M:message(message, hot, from_client)
   advance(self, message.time_ns)
-  self.sight:saw(message.info, message.from_client)
+  self.sight:saw(message.info, from_client)
   if not hot then
     return nil
   elseif hot.kind == "reply" or hot.kind == "heartbeat" then
@@ -342,7 +342,7 @@ function M:message(message, hot)
 end
 
 local function settled(self, event, ordinal)
-  local call = self.unsettled:remove(settling_key(event.info.stream, ordinal))
+  local call = self.unsettled:remove(settling_key(event.info, ordinal))
   if not call then
     return
   end

@@ -11,8 +11,8 @@ M.__index = M
 
 local LIMITS = tables.limits
 
--- Gives the state of a connection between two ends, {ip = …, port = …} each. `info` is what is known of it, and is replaced
--- where more becomes known: those who hold it keep what was known then.
+-- Gives the state of a connection, the `stream` (a number), between two ends, {ip = …, port = …} each. `info` is what is known
+-- of it, and is replaced where more becomes known: those who hold it keep what was known then.
 function M.new(stream, client, broker)
   return setmetatable({
     stream = stream, client = client, broker = broker, info = { stream = stream, client = client, broker = broker },
@@ -67,11 +67,11 @@ local function await_settling(channel, which, tag, ordinal)
   waiting:put(tag, ordinal)
 end
 
--- Learns of a whole message: gives it its ordinal on the connection, and its queue.
-function M:message(message)
+-- Learns of a whole message on a channel: gives it its ordinal on the connection, and its queue.
+function M:message(message, number)
   message.info, message.ordinal = self.info, self.messages
   self.messages = self.messages + 1
-  local channel = channel_of(self, message.channel)
+  local channel = channel_of(self, number)
   local method, leg = message.method, message.leg
   if leg == "publish" then
     if channel.published >= 0 then
@@ -150,15 +150,12 @@ local function settle(self, event)
   local channel = channel_of(self, event.channel)
   local waiting = channel[event.from_client and "undelivered" or "confirms"]
   local tag = event.method.delivery_tag
-  local settled = {}
   if not waiting then
-    return settled
+    return {}
+  elseif not event.method.multiple then
+    return { waiting:remove(tag) }
   end
-  if not event.method.multiple then
-    local ordinal = waiting:remove(tag)
-    settled[1] = ordinal
-    return settled
-  end
+  local settled = {}
   -- Tags only grow, so they stand in order; 0 means all (clause 1.8.3.13).
   while true do
     local oldest = waiting:oldest()

@@ -15,8 +15,10 @@ local LEGS = {
 }
 local OVERHEAD = 8
 
--- Gives a reader of one direction. `emit(event)` takes what it finds: {name = …, method = …, channel = …}, with `name` "message"
--- for whole messages and "malformed" for what is none; `budget.held` counts the octets of bodies that are coming.
+-- Gives a reader of one direction. `emit(event)` takes what it finds: {name = …, method = …, channel = …}, with the name
+-- "malformed" for what is none; `emit(message, channel, pieces)` a whole message, with in how many pieces its body came. Messages
+-- are kept, many of them: they have sixteen members at most, which is what a table of that size holds.
+-- `budget.held` counts the octets of bodies that are coming.
 function M.new(emit, budget)
   return setmetatable({
     emit = emit, budget = budget, open = {}, open_count = 0, orphans = {}, orphan_count = 0, unseen = 0, mixes = false,
@@ -80,7 +82,11 @@ local function on_method(self, channel, data, start, stop)
   end
   local leg = LEGS[method.name]
   if not leg then
-    self.emit({ name = method.name, channel = channel, method = method })
+    self.emit({
+      name = method.name, channel = channel, method = method,
+      -- What the session fills in, as below.
+      from_client = nil, number = nil, time_ns = nil, info = nil, settled = nil,
+    })
     return
   end
   if self.open_count >= LIMITS.CHANNELS then
@@ -96,7 +102,7 @@ local function on_method(self, channel, data, start, stop)
   end
   content = {
     method = method, leg = leg, channel = channel, overhead = stop - start + OVERHEAD, have = 0, held = 0, count = 0,
-    pieces = {}, seen_all_to = self.unseen,
+    pieces = "", seen_all_to = self.unseen,
   }
   self.open[channel], self.latest, self.open_count = content, content, self.open_count + 1
 end
@@ -110,14 +116,14 @@ local function complete(self, channel, content, size)
   elseif content.body_size > LIMITS.PLUGIN_BODY_BYTES then
     malformed(self, channel, known(content) .. ": over the limit of " .. LIMITS.PLUGIN_BODY_BYTES .. " bytes")
   else
+    local pieces = content.pieces
     self.emit({
-      name = "message", leg = content.leg, channel = channel, method = content.method, properties = content.properties,
-      body = content.count == 1 and content.pieces[1] or table.concat(content.pieces), body_size = content.body_size,
-      pieces = content.count,
+      leg = content.leg, method = content.method, properties = content.properties, body_size = content.body_size,
+      body = type(pieces) == "table" and table.concat(pieces) or pieces,
       -- What the session fills in; to name it here spares the table to grow.
-      from_client = nil, number = nil, time_ns = nil, info = nil, key = nil, at = nil, hot = nil, decoded = nil, ordinal = nil,
-      queue = nil, call = nil,
-    })
+      number = nil, time_ns = nil, info = nil, key = nil, at = nil, hot = nil, decoded = nil, ordinal = nil, queue = nil,
+      call = nil, is_repeated = nil,
+    }, channel, content.count)
   end
 end
 
@@ -178,7 +184,14 @@ local function on_body(self, channel, data, start, stop)
   content.have = content.have + size
   if content.body_size <= LIMITS.PLUGIN_BODY_BYTES then
     content.count = content.count + 1
-    content.pieces[content.count] = string.sub(data, start, stop - 1)
+    local piece = start == 1 and stop == #data + 1 and data or string.sub(data, start, stop - 1)
+    if content.count == 1 then
+      content.pieces = piece
+    elseif content.count == 2 then
+      content.pieces = { content.pieces, piece }
+    else
+      content.pieces[content.count] = piece
+    end
     content.held = content.held + size + LIMITS.PIECE_BYTES
     self.budget.held = self.budget.held + size + LIMITS.PIECE_BYTES
   end

@@ -9,6 +9,8 @@ local LINKS = { ["rpc.request_in"] = true, ["rpc.response_in"] = true }
 -- Wireshark has fields of these names: its AMQP dissector one that means the same, its dissector of Sun RPC another one.
 local STOCK = { ["amqp.channel"] = true }
 local RENAMED = { ["rpc.version"] = "rpc.api_version" }
+-- And the other way round.
+M.registered = { ["rpc.api_version"] = "rpc.version" }
 local FURTHER = {
   { name = "rpc.request_in", kind = "integer", meaning = "Packet of the request" },
   { name = "rpc.response_in", kind = "integer", meaning = "Packet of the last reply" },

@@ -1,7 +1,10 @@
 -- Undoes zlib, by Wireshark.
 
+local tables = need("tables")
+
 local M = {}
 
+local LIMITS = tables.limits
 local byte, char, floor, find = string.byte, string.char, math.floor, string.find
 local METHODS = { "uncompress_zlib", "uncompress" } -- Wireshark 4.4 and later; before that
 
@@ -41,11 +44,41 @@ local function adler32(octets)
   return b * 65536 + a
 end
 
+local crc_table
+
+local function crc_row(row)
+  for _ = 1, 8 do
+    local is_odd = bit.band(row, 1) == 1
+    row = bit.rshift(row, 1)
+    if is_odd then
+      row = bit.bxor(row, 0xEDB88320)
+    end
+  end
+  return row
+end
+
+-- CRC-32 (RFC 1952, clause 8), by Wireshark's library of bit operations: those of Lua 5.4 are syntax that 5.2 does not know.
+local function crc32(octets)
+  if not crc_table then
+    crc_table = {}
+    for index = 0, 255 do
+      crc_table[index] = crc_row(index)
+    end
+  end
+  local bxor, band, rshift, crc = bit.bxor, bit.band, bit.rshift, -1
+  for at = 1, #octets do
+    crc = bxor(crc_table[band(bxor(crc, byte(octets, at)), 255)], rshift(crc, 8))
+  end
+  return bxor(crc, -1) % 4294967296
+end
+
 -- Whether the end of a stream that says what it holds is there: Wireshark gives of a damaged one what comes before the fault.
--- Of gzip (RFC 1952, clause 2.3.1) it is the size, of zlib the checksum; more octets may follow.
+-- Of gzip (RFC 1952, clause 2.3.1) it is checksum and size, or only the size where the checksum takes too long; of zlib the
+-- checksum. More octets may follow.
 local function has_end(octets, plain)
   if byte(octets, 1) == 31 and byte(octets, 2) == 139 then
-    return find(octets, u32_octets(#plain % 4294967296), 11, true) ~= nil
+    local checksum = #plain <= LIMITS.PLUGIN_CHECKED_BYTES and u32_octets(crc32(plain)) or ""
+    return find(octets, checksum .. u32_octets(#plain % 4294967296), 11, true) ~= nil
   end
   return find(octets, string.reverse(u32_octets(adler32(plain))), 3, true) ~= nil
 end

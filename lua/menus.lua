@@ -10,7 +10,7 @@ end
 function M.filter_for(name, infos)
   for _, info in ipairs(infos) do
     if info.name == name then
-      return name .. " == " .. quoted(tostring(info.display))
+      return name .. " == " .. quoted(tostring(info.value))
     end
   end
   return nil
@@ -28,12 +28,13 @@ end
 
 -- Adds the menus; `statistics()` gives the text that is shown.
 function M.register(statistics)
-  if gui_enabled and gui_enabled() then
-    register_menu("osloshark/Methods: counts and latencies", function()
-      local window = TextWindow.new("osloshark: methods")
-      window:set(statistics())
-    end, MENU_TOOLS_UNSORTED)
+  if not (gui_enabled and gui_enabled()) then
+    return
   end
+  register_menu("osloshark/Methods: counts and latencies", function()
+    local window = TextWindow.new("osloshark: methods")
+    window:set(statistics())
+  end, MENU_TOOLS_UNSORTED)
   if register_packet_menu then -- from Wireshark 4.2 on
     register_packet_menu("osloshark/Follow this call", follow("oslo.msg_id"), "oslo.msg_id")
     register_packet_menu("osloshark/Follow this request id", follow("oslo.request_id"), "oslo.request_id")

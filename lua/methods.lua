@@ -8,7 +8,7 @@ local M = {}
 
 local byte, find, sub = string.byte, string.find, string.sub
 local u16, u32 = fieldtable.u16, fieldtable.u32
-local METHODS, PROPERTIES = tables.methods, tables.properties
+local METHODS, PROPERTIES, LIMITS = tables.methods, tables.properties, tables.limits
 
 -- Each reader gives the value and the index behind it; nil where it would reach `stop`, the index behind the payload.
 local READERS = {
@@ -58,26 +58,31 @@ local READERS = {
 }
 
 for _, row in pairs(METHODS) do
-  row.readers = {}
+  row.readers, row.comes_again = {}, true
   for index, kind in ipairs(row.kinds) do
     row.readers[index] = READERS[kind] or false
+    -- Delivery tags make every method another.
+    row.comes_again = row.comes_again and kind ~= "longlong"
   end
 end
 
--- Decodes the method in `data` from `at` up to `stop`, exclusive: a table with its arguments by name, and `name` and `key`
--- (class * 65536 + method) for itself. Nil where it is unknown or does not end exactly there.
-function M.method(data, at, stop)
-  if at + 4 > stop then
-    return nil
+-- What was decoded last, by its octets, for much of it comes again.
+local function new_memo()
+  return { entries = 0, values = {} }
+end
+
+local function remember(memo, octets, value)
+  if memo.entries >= LIMITS.PROPERTIES_MEMO_ENTRIES then
+    memo.entries, memo.values = 0, {}
   end
-  local a, b, c, d = byte(data, at, at + 3)
-  local key = ((a * 256 + b) * 256 + c) * 256 + d
-  local row = METHODS[key]
-  if not row then
-    return nil
-  end
-  at = at + 4
-  local method = { name = row.name, key = key }
+  memo.values[octets], memo.entries = value, memo.entries + 1
+end
+
+local known_methods, known_properties = new_memo(), new_memo()
+
+local function read_method(row, data, at, stop)
+  -- To name as many members as nearly all methods have spares the table to grow.
+  local method = { name = row.name, _1 = nil, _2 = nil, _3 = nil, _4 = nil, _5 = nil, _6 = nil, _7 = nil }
   local arguments, readers = row.arguments, row.readers
   local bits, bit = 0, 128
   for index = 1, #arguments do
@@ -103,6 +108,28 @@ function M.method(data, at, stop)
   end
   if at ~= stop then
     return nil
+  end
+  return method
+end
+
+-- Decodes the method in `data` from `at` up to `stop`, exclusive: a table with its arguments by name, and its `name`. Nil where
+-- it is unknown or does not end exactly there. Frames that have the same octets may share it: take it as read-only.
+function M.method(data, at, stop)
+  if at + 4 > stop then
+    return nil
+  end
+  local a, b, c, d = byte(data, at, at + 3)
+  local row = METHODS[((a * 256 + b) * 256 + c) * 256 + d]
+  if not row then
+    return nil
+  end
+  local octets = row.comes_again and stop - at <= LIMITS.PROPERTIES_MEMO_BYTES and sub(data, at, stop - 1)
+  local method = octets and known_methods.values[octets]
+  if not method then
+    method = read_method(row, data, at + 4, stop)
+    if octets and method then
+      remember(known_methods, octets, method)
+    end
   end
   return method
 end
@@ -142,8 +169,6 @@ local function read_properties(data, at, stop)
   return properties
 end
 
-local memo, memo_entries = {}, 0
-
 -- The body size and the properties of a content header's payload; nil where it is none. The properties are shared by
 -- messages that have the same octets: take them as read-only.
 function M.content_header(data, at, stop)
@@ -151,19 +176,16 @@ function M.content_header(data, at, stop)
     return nil
   end
   local body_size = u32(data, at + 4) * 4294967296 + u32(data, at + 8)
-  local octets = stop - at <= tables.limits.PROPERTIES_MEMO_BYTES and sub(data, at + 12, stop - 1)
-  local properties = octets and memo[octets]
+  local octets = stop - at <= LIMITS.PROPERTIES_MEMO_BYTES and sub(data, at + 12, stop - 1)
+  local properties = octets and known_properties.values[octets]
   if not properties then
     properties = read_properties(data, at + 12, stop)
-    if not properties then
-      return nil
+    if octets and properties then
+      remember(known_properties, octets, properties)
     end
-    if octets then
-      if memo_entries >= tables.limits.PROPERTIES_MEMO_ENTRIES then
-        memo, memo_entries = {}, 0
-      end
-      memo[octets], memo_entries = properties, memo_entries + 1
-    end
+  end
+  if not properties then
+    return nil
   end
   return body_size, properties
 end

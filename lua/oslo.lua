@@ -4,6 +4,7 @@
 -- (replies), notify/messaging.py.
 
 local tables = need("tables")
+local glances = need("glance")
 local json = need("json")
 local masking = need("masking")
 local masktext = need("masktext")
@@ -149,22 +150,37 @@ local function decode(body, exchange, expiration)
   return { json = value, reason = has_envelope and why or nil }
 end
 
+-- What `summarise` makes of a body without its args, context, result and payload; nil where that is not enough.
+local function glance(body, exchange, expiration)
+  local vals, version = glances.members(body)
+  if not vals then
+    return nil
+  end
+  local found = summarise({ vals = vals }, version, version ~= nil, exchange, expiration)
+  if found then
+    found.is_partial = true
+  end
+  return found
+end
+
 -- Decodes a body. What has a `kind` is a message of oslo.messaging: its names and ids as on the wire, `message` the whole
 -- decoded message; else it has the `json` or the `text` that the body is, and the `reason` why it is not what it claims to
--- be. Nothing is masked yet. Take it as read-only: each message is seen at least twice, so the last are remembered.
-function M.decode(body, exchange, expiration)
+-- be. Where not the `whole` is wanted, a message may be without args, context, result and payload: then it `is_partial`.
+-- Nothing is masked yet. Take it as read-only: each message is seen at least twice, so the last are remembered.
+function M.decode(body, exchange, expiration, whole)
   local key = #body <= tables.limits.PLUGIN_MEMO_BYTES and body
-  local found = key and recent[key]
-  if found and found.exchange == exchange and found.expiration == expiration then
-    return found
+  local known = key and recent[key]
+  if known and known.exchange == exchange and known.expiration == expiration and not (whole and known.is_partial) then
+    return known
   end
-  found = decode(body, exchange, expiration)
+  local found = not whole and glance(body, exchange, expiration) or decode(body, exchange, expiration)
   if key then
     if recent_count >= tables.limits.PLUGIN_MEMO_ENTRIES then
       M.forget()
+      known = nil
     end
     found.exchange, found.expiration = exchange, expiration
-    recent[key], recent_count = found, recent_count + 1
+    recent[key], recent_count = found, recent_count + (known and 0 or 1)
   end
   return found
 end

@@ -1,5 +1,5 @@
 -- osloshark 0.1.0: oslo.messaging RPC over AMQP 0-9-1, for Wireshark 4.0 and later.
--- Tables: sha256 5259ca151ecd2bd50dd2f43fb860e8116518a6ca0d907c509a7d81161b7991e3
+-- Tables: sha256 9990ae73c1feb7d7874eea99f1e5b312707037e45b3942b30e82ea8b5612f530
 -- Made by `make lua` of lua/*.lua and the tables of osloshark; never edit it by hand.
 -- SPDX-License-Identifier: GPL-2.0-or-later
 
@@ -43,6 +43,7 @@ return {
     ["ORDERED_EVENTS"] = 50000,
     ["PIECE_BYTES"] = 150,
     ["PLUGIN_BODY_BYTES"] = 67108864,
+    ["PLUGIN_CHECKED_BYTES"] = 1048576,
     ["PLUGIN_COMPRESSED_BYTES"] = 65536,
     ["PLUGIN_KEPT_BYTES"] = 536870912,
     ["PLUGIN_MEMBERS"] = 2000,
@@ -1174,7 +1175,7 @@ function M.new(kind, key, begin_ns)
     kind = kind, key = key, begin_ns = begin_ns, has_request = false, delivers = {}, by_line = {}, acks_missing = 0,
     heartbeats_published = 0, heartbeats_delivered = 0, duplicates = 0, redelivered = false, due_ns = 0,
     -- What is learned later; to name it here spares the table to grow.
-    method = nil, request_bytes = nil, signature = nil, namespace = nil, version = nil, event_type = nil, unique_id = nil,
+    method = nil, request_bytes = nil, namespace = nil, version = nil, event_type = nil, unique_id = nil,
     request_id = nil, reply_q = nil, request_msg_id = nil, timeout_s = nil, exchange = nil, topic = nil, server = nil,
     msg_id = nil, publish = nil, reply_publish = nil, reply_deliver = nil, status = nil,
   }
@@ -1546,13 +1547,15 @@ modules.topics = function(need)
 
 local M = {}
 
-local byte, sub = string.byte, string.sub
+local match, sub = string.match, string.sub
 
 local function by_queues(queues, routing_key)
-  for at = #routing_key, 2, -1 do
-    if byte(routing_key, at) == 46 and queues:get(sub(routing_key, 1, at - 1)) then
-      return sub(routing_key, 1, at - 1), sub(routing_key, at + 1)
+  local topic = match(routing_key, "^(.+)%.")
+  while topic do
+    if queues:get(topic) then
+      return topic, sub(routing_key, #topic + 2)
     end
+    topic = match(topic, "^(.+)%.")
   end
   return routing_key, nil
 end
@@ -1772,8 +1775,9 @@ function M.new(give)
   }, M)
 end
 
-local function settling_key(stream, ordinal)
-  return stream .. "/" .. ordinal
+-- What names a message for its ack or confirm: a number, which costs less than a text.
+local function settling_key(info, ordinal)
+  return info.stream * 4294967296 + ordinal
 end
 
 -- Looks at the request when the capture's clock is past `due_ns`; an earlier appointment is void.
@@ -1791,8 +1795,9 @@ local function look_again(self, call, due_ns)
   end
 end
 
-local function signature(kind, method, size)
-  return kind .. "|" .. (method or "") .. "|" .. size
+-- Whether a message has what the request was learned from: two with one id may be two.
+local function is_like(call, message, hot)
+  return call.kind == hot.kind and call.method == calls.shorten(hot.method) and call.request_bytes == message.body_size
 end
 
 -- Gives a request out with its verdict.
@@ -1800,10 +1805,10 @@ local function give(self, call)
   call.status, call.cause = verdicts.verdict(call, self.sight, self.now)
   self.open:remove(call.key)
   if call.publish then
-    self.unsettled:remove(settling_key(call.publish.info.stream, call.publish.ordinal))
+    self.unsettled:remove(settling_key(call.publish.info, call.publish.ordinal))
   end
   for _, leg in ipairs(call.delivers) do
-    self.unsettled:remove(settling_key(leg.info.stream, leg.ordinal))
+    self.unsettled:remove(settling_key(leg.info, leg.ordinal))
   end
   self.given:put(call.key, call)
   if call.msg_id then
@@ -1830,7 +1835,6 @@ end
 local function learn_request(self, call, message, hot)
   local method = message.method
   call.has_request, call.method, call.request_bytes = true, calls.shorten(hot.method), message.body_size
-  call.signature = signature(hot.kind, hot.method, message.body_size)
   for _, name in ipairs({ "namespace", "version", "event_type", "unique_id", "request_id", "reply_q" }) do
     call[name] = calls.shorten(hot[name])
   end
@@ -1850,17 +1854,16 @@ end
 
 -- Finds or opens the request of a message; the second result says that it was given out before.
 local function request_of(self, message, hot)
-  local alone = settling_key(message.info.stream, message.ordinal)
+  local alone = settling_key(message.info, message.ordinal)
   local key = calls.shorten(hot.unique_id or hot.msg_id or hot.message_id) or alone
-  local own = signature(hot.kind, hot.method, message.body_size)
   local call = self.open:get(key)
-  if call and call.signature ~= own then
+  if call and not is_like(call, message, hot) then
     key, call = alone, nil
   end
   if not call then
     local given = self.given:get(key)
     if given then
-      if not given.signature or given.signature == own then
+      if not given.has_request or is_like(given, message, hot) then
         return given, true
       end
       key = alone
@@ -1887,7 +1890,7 @@ local function request_of(self, message, hot)
 end
 
 local function await_settling(self, call, leg)
-  self.unsettled:put(settling_key(leg.info.stream, leg.ordinal), call)
+  self.unsettled:put(settling_key(leg.info, leg.ordinal), call)
 end
 
 local function published(self, call, leg, message)
@@ -2007,7 +2010,7 @@ local function reply(self, message, hot)
       message.is_repeated = message.leg == "publish" and call.reply_published_ns ~= nil
       return call
     end
-    call = enter(self, "call", settling_key(leg.info.stream, leg.ordinal))
+    call = enter(self, "call", settling_key(leg.info, leg.ordinal))
     call.msg_id = msg_id
     learn_unasked(self)
     self.by_msg_id[msg_id] = call
@@ -2058,9 +2061,9 @@ local function advance(self, now)
 end
 
 -- Takes the next message, with its decoded body where it is one of oslo.messaging; gives its call, or nil.
-function M:message(message, hot)
+function M:message(message, hot, from_client)
   advance(self, message.time_ns)
-  self.sight:saw(message.info, message.from_client)
+  self.sight:saw(message.info, from_client)
   if not hot then
     return nil
   elseif hot.kind == "reply" or hot.kind == "heartbeat" then
@@ -2087,7 +2090,7 @@ function M:message(message, hot)
 end
 
 local function settled(self, event, ordinal)
-  local call = self.unsettled:remove(settling_key(event.info.stream, ordinal))
+  local call = self.unsettled:remove(settling_key(event.info, ordinal))
   if not call then
     return
   end
@@ -2941,8 +2944,8 @@ M.__index = M
 
 local LIMITS = tables.limits
 
--- Gives the state of a connection between two ends, {ip = …, port = …} each. `info` is what is known of it, and is replaced
--- where more becomes known: those who hold it keep what was known then.
+-- Gives the state of a connection, the `stream` (a number), between two ends, {ip = …, port = …} each. `info` is what is known
+-- of it, and is replaced where more becomes known: those who hold it keep what was known then.
 function M.new(stream, client, broker)
   return setmetatable({
     stream = stream, client = client, broker = broker, info = { stream = stream, client = client, broker = broker },
@@ -2997,11 +3000,11 @@ local function await_settling(channel, which, tag, ordinal)
   waiting:put(tag, ordinal)
 end
 
--- Learns of a whole message: gives it its ordinal on the connection, and its queue.
-function M:message(message)
+-- Learns of a whole message on a channel: gives it its ordinal on the connection, and its queue.
+function M:message(message, number)
   message.info, message.ordinal = self.info, self.messages
   self.messages = self.messages + 1
-  local channel = channel_of(self, message.channel)
+  local channel = channel_of(self, number)
   local method, leg = message.method, message.leg
   if leg == "publish" then
     if channel.published >= 0 then
@@ -3080,15 +3083,12 @@ local function settle(self, event)
   local channel = channel_of(self, event.channel)
   local waiting = channel[event.from_client and "undelivered" or "confirms"]
   local tag = event.method.delivery_tag
-  local settled = {}
   if not waiting then
-    return settled
+    return {}
+  elseif not event.method.multiple then
+    return { waiting:remove(tag) }
   end
-  if not event.method.multiple then
-    local ordinal = waiting:remove(tag)
-    settled[1] = ordinal
-    return settled
-  end
+  local settled = {}
   -- Tags only grow, so they stand in order; 0 means all (clause 1.8.3.13).
   while true do
     local oldest = waiting:oldest()
@@ -3254,7 +3254,7 @@ local M = {}
 
 local byte, find, sub = string.byte, string.find, string.sub
 local u16, u32 = fieldtable.u16, fieldtable.u32
-local METHODS, PROPERTIES = tables.methods, tables.properties
+local METHODS, PROPERTIES, LIMITS = tables.methods, tables.properties, tables.limits
 
 -- Each reader gives the value and the index behind it; nil where it would reach `stop`, the index behind the payload.
 local READERS = {
@@ -3304,26 +3304,31 @@ local READERS = {
 }
 
 for _, row in pairs(METHODS) do
-  row.readers = {}
+  row.readers, row.comes_again = {}, true
   for index, kind in ipairs(row.kinds) do
     row.readers[index] = READERS[kind] or false
+    -- Delivery tags make every method another.
+    row.comes_again = row.comes_again and kind ~= "longlong"
   end
 end
 
--- Decodes the method in `data` from `at` up to `stop`, exclusive: a table with its arguments by name, and `name` and `key`
--- (class * 65536 + method) for itself. Nil where it is unknown or does not end exactly there.
-function M.method(data, at, stop)
-  if at + 4 > stop then
-    return nil
+-- What was decoded last, by its octets, for much of it comes again.
+local function new_memo()
+  return { entries = 0, values = {} }
+end
+
+local function remember(memo, octets, value)
+  if memo.entries >= LIMITS.PROPERTIES_MEMO_ENTRIES then
+    memo.entries, memo.values = 0, {}
   end
-  local a, b, c, d = byte(data, at, at + 3)
-  local key = ((a * 256 + b) * 256 + c) * 256 + d
-  local row = METHODS[key]
-  if not row then
-    return nil
-  end
-  at = at + 4
-  local method = { name = row.name, key = key }
+  memo.values[octets], memo.entries = value, memo.entries + 1
+end
+
+local known_methods, known_properties = new_memo(), new_memo()
+
+local function read_method(row, data, at, stop)
+  -- To name as many members as nearly all methods have spares the table to grow.
+  local method = { name = row.name, _1 = nil, _2 = nil, _3 = nil, _4 = nil, _5 = nil, _6 = nil, _7 = nil }
   local arguments, readers = row.arguments, row.readers
   local bits, bit = 0, 128
   for index = 1, #arguments do
@@ -3349,6 +3354,28 @@ function M.method(data, at, stop)
   end
   if at ~= stop then
     return nil
+  end
+  return method
+end
+
+-- Decodes the method in `data` from `at` up to `stop`, exclusive: a table with its arguments by name, and its `name`. Nil where
+-- it is unknown or does not end exactly there. Frames that have the same octets may share it: take it as read-only.
+function M.method(data, at, stop)
+  if at + 4 > stop then
+    return nil
+  end
+  local a, b, c, d = byte(data, at, at + 3)
+  local row = METHODS[((a * 256 + b) * 256 + c) * 256 + d]
+  if not row then
+    return nil
+  end
+  local octets = row.comes_again and stop - at <= LIMITS.PROPERTIES_MEMO_BYTES and sub(data, at, stop - 1)
+  local method = octets and known_methods.values[octets]
+  if not method then
+    method = read_method(row, data, at + 4, stop)
+    if octets and method then
+      remember(known_methods, octets, method)
+    end
   end
   return method
 end
@@ -3388,8 +3415,6 @@ local function read_properties(data, at, stop)
   return properties
 end
 
-local memo, memo_entries = {}, 0
-
 -- The body size and the properties of a content header's payload; nil where it is none. The properties are shared by
 -- messages that have the same octets: take them as read-only.
 function M.content_header(data, at, stop)
@@ -3397,19 +3422,16 @@ function M.content_header(data, at, stop)
     return nil
   end
   local body_size = u32(data, at + 4) * 4294967296 + u32(data, at + 8)
-  local octets = stop - at <= tables.limits.PROPERTIES_MEMO_BYTES and sub(data, at + 12, stop - 1)
-  local properties = octets and memo[octets]
+  local octets = stop - at <= LIMITS.PROPERTIES_MEMO_BYTES and sub(data, at + 12, stop - 1)
+  local properties = octets and known_properties.values[octets]
   if not properties then
     properties = read_properties(data, at + 12, stop)
-    if not properties then
-      return nil
+    if octets and properties then
+      remember(known_properties, octets, properties)
     end
-    if octets then
-      if memo_entries >= tables.limits.PROPERTIES_MEMO_ENTRIES then
-        memo, memo_entries = {}, 0
-      end
-      memo[octets], memo_entries = properties, memo_entries + 1
-    end
+  end
+  if not properties then
+    return nil
   end
   return body_size, properties
 end
@@ -3436,8 +3458,10 @@ local LEGS = {
 }
 local OVERHEAD = 8
 
--- Gives a reader of one direction. `emit(event)` takes what it finds: {name = …, method = …, channel = …}, with `name` "message"
--- for whole messages and "malformed" for what is none; `budget.held` counts the octets of bodies that are coming.
+-- Gives a reader of one direction. `emit(event)` takes what it finds: {name = …, method = …, channel = …}, with the name
+-- "malformed" for what is none; `emit(message, channel, pieces)` a whole message, with in how many pieces its body came. Messages
+-- are kept, many of them: they have sixteen members at most, which is what a table of that size holds.
+-- `budget.held` counts the octets of bodies that are coming.
 function M.new(emit, budget)
   return setmetatable({
     emit = emit, budget = budget, open = {}, open_count = 0, orphans = {}, orphan_count = 0, unseen = 0, mixes = false,
@@ -3501,7 +3525,11 @@ local function on_method(self, channel, data, start, stop)
   end
   local leg = LEGS[method.name]
   if not leg then
-    self.emit({ name = method.name, channel = channel, method = method })
+    self.emit({
+      name = method.name, channel = channel, method = method,
+      -- What the session fills in, as below.
+      from_client = nil, number = nil, time_ns = nil, info = nil, settled = nil,
+    })
     return
   end
   if self.open_count >= LIMITS.CHANNELS then
@@ -3517,7 +3545,7 @@ local function on_method(self, channel, data, start, stop)
   end
   content = {
     method = method, leg = leg, channel = channel, overhead = stop - start + OVERHEAD, have = 0, held = 0, count = 0,
-    pieces = {}, seen_all_to = self.unseen,
+    pieces = "", seen_all_to = self.unseen,
   }
   self.open[channel], self.latest, self.open_count = content, content, self.open_count + 1
 end
@@ -3531,14 +3559,14 @@ local function complete(self, channel, content, size)
   elseif content.body_size > LIMITS.PLUGIN_BODY_BYTES then
     malformed(self, channel, known(content) .. ": over the limit of " .. LIMITS.PLUGIN_BODY_BYTES .. " bytes")
   else
+    local pieces = content.pieces
     self.emit({
-      name = "message", leg = content.leg, channel = channel, method = content.method, properties = content.properties,
-      body = content.count == 1 and content.pieces[1] or table.concat(content.pieces), body_size = content.body_size,
-      pieces = content.count,
+      leg = content.leg, method = content.method, properties = content.properties, body_size = content.body_size,
+      body = type(pieces) == "table" and table.concat(pieces) or pieces,
       -- What the session fills in; to name it here spares the table to grow.
-      from_client = nil, number = nil, time_ns = nil, info = nil, key = nil, at = nil, hot = nil, decoded = nil, ordinal = nil,
-      queue = nil, call = nil,
-    })
+      number = nil, time_ns = nil, info = nil, key = nil, at = nil, hot = nil, decoded = nil, ordinal = nil, queue = nil,
+      call = nil, is_repeated = nil,
+    }, channel, content.count)
   end
 end
 
@@ -3599,7 +3627,14 @@ local function on_body(self, channel, data, start, stop)
   content.have = content.have + size
   if content.body_size <= LIMITS.PLUGIN_BODY_BYTES then
     content.count = content.count + 1
-    content.pieces[content.count] = string.sub(data, start, stop - 1)
+    local piece = start == 1 and stop == #data + 1 and data or string.sub(data, start, stop - 1)
+    if content.count == 1 then
+      content.pieces = piece
+    elseif content.count == 2 then
+      content.pieces = { content.pieces, piece }
+    else
+      content.pieces[content.count] = piece
+    end
     content.held = content.held + size + LIMITS.PIECE_BYTES
     self.budget.held = self.budget.held + size + LIMITS.PIECE_BYTES
   end
@@ -3665,6 +3700,8 @@ local LINKS = { ["rpc.request_in"] = true, ["rpc.response_in"] = true }
 -- Wireshark has fields of these names: its AMQP dissector one that means the same, its dissector of Sun RPC another one.
 local STOCK = { ["amqp.channel"] = true }
 local RENAMED = { ["rpc.version"] = "rpc.api_version" }
+-- And the other way round.
+M.registered = { ["rpc.api_version"] = "rpc.version" }
 local FURTHER = {
   { name = "rpc.request_in", kind = "integer", meaning = "Packet of the request" },
   { name = "rpc.response_in", kind = "integer", meaning = "Packet of the last reply" },
@@ -4188,6 +4225,129 @@ end
 return M
 end
 
+-- glance ----------------------------------------------------------------------------------------------------------
+modules.glance = function(need)
+-- What an oslo message is at a glance: its members at the top, where one regular expression knows all of it for JSON.
+--
+-- Wireshark brings PCRE2 into Lua, whose subroutines can say a grammar, and with its compiler to machine code one look takes a
+-- hundredth of the time that `json` needs for a decode of the whole. The grammar here is `json`'s, with less liberty: text is
+-- ASCII, spaces stand where json.dumps puts them. What it does not know is left to `json`; so is all where there is no PCRE2.
+
+local tables = need("tables")
+local json = need("json")
+
+local M = {}
+
+local find, gsub, sub = string.find, string.gsub, string.sub
+local DEPTH = tables.limits.JSON_DEPTH
+
+-- What stands for a value of which only is known that it is not null.
+M.OTHER = 0
+
+-- Members that are strings, true, false or null where the message is one of oslo.messaging's.
+local NAMES = {
+  "method", "namespace", "version", "_msg_id", "_reply_q", "_unique_id", "failure", "ending", "event_type", "publisher_id",
+  "priority", "message_id", "_context_request_id",
+}
+-- The member that may be anything, and those that an envelope has.
+local RESULT, ENVELOPE = "result", "oslo%.version|oslo%.message"
+
+local PLAIN_CHARS = "[ !#-\\[\\]-~]"
+local NUMBER = "-?(?:0|[1-9]\\d*+)(?:\\.\\d++)?+(?:[eE][+-]?\\d++)?+"
+local WORDS = "null|true|false|NaN|-?Infinity"
+
+-- The expression for a message: what stands before and behind its object, and how quotes and escapes are written in it. Below
+-- the object values of each depth are a subroutine of their own, so that nothing is taken which is nested too deeply.
+local function expression(before, behind, quote, escape)
+  local value = "(?&depth" .. DEPTH - 1 .. ")"
+  local members = {}
+  for index, name in ipairs(NAMES) do
+    members[index] = quote .. name .. quote .. ": ?((?&string)|null|true|false)"
+  end
+  members[#members + 1] = quote .. RESULT .. quote .. ": ?(?=(.))" .. value
+  local known = table.concat(NAMES, "|") .. "|" .. RESULT .. "|" .. gsub(ENVELOPE, "%%", "\\")
+  members[#members + 1] = quote .. "(?!(?:" .. known .. ")" .. quote .. ")" .. PLAIN_CHARS .. "*+" .. quote .. ": ?" .. value
+  local parts = {
+    "^", before, "\\{(?:(?:", table.concat(members, "|"), ")(?:, ?(?=", quote, ")|(?=\\})))++\\}", behind, "\\z",
+    "(?(DEFINE)(?<string>", quote, "(?:", PLAIN_CHARS, "++|", escape, ")*+", quote, ")",
+    "(?<depth0>(?&string)|", NUMBER, "|", WORDS, ")",
+  }
+  for depth = 1, DEPTH - 1 do
+    local inner = "(?&depth" .. depth - 1 .. ")"
+    local member = "(?&string): ?" .. inner
+    parts[#parts + 1] = "(?<depth" .. depth .. ">(?&depth0)|\\{(?:" .. member .. "(?:, ?" .. member .. ")*+)?+\\}|\\[(?:"
+      .. inner .. "(?:, ?" .. inner .. ")*+)?+\\])"
+  end
+  return table.concat(parts) .. ")"
+end
+
+local HEX = "u[0-9a-fA-F]{4}"
+-- A message by itself, and in an envelope: within a string of another JSON text, where each escape is escaped again.
+local WAYS = {
+  { before = "()", behind = "", quote = '"', escape = '\\\\(?:[bfnrt/"\\\\]|' .. HEX .. ")", is_within = false },
+  {
+    before = '\\{"oslo\\.version": "([\\d.]*+)", "oslo\\.message": "', behind = '"\\}', quote = '\\\\"',
+    escape = '\\\\\\\\(?:[bfnrt/]|\\\\"|\\\\\\\\|' .. HEX .. ")", is_within = true,
+  },
+}
+for _, way in ipairs(WAYS) do
+  if rex_pcre2 then
+    local is_compiled, pattern = pcall(rex_pcre2.new, expression(way.before, way.behind, way.quote, way.escape))
+    if is_compiled then
+      way.pattern = pattern
+      pcall(pattern.jit_compile, pattern) -- not on every processor
+    end
+  end
+end
+
+local WORDS_OF = { null = json.NULL, ["true"] = true, ["false"] = false }
+
+-- The value of a member as it is written.
+local function value_of(written, is_within)
+  local word = WORDS_OF[written]
+  if word ~= nil then
+    return word
+  end
+  local at = is_within and 3 or 2
+  local inside = sub(written, at, -at)
+  if not find(inside, "\\", 1, true) then
+    return inside
+  end
+  return json.decode(is_within and json.decode('"' .. written .. '"') or written)
+end
+
+local function read(way, is_whole, first, _, version, ...)
+  if not is_whole or not first then
+    return nil
+  end
+  local vals = {}
+  for index = 1, #NAMES do
+    local written = select(index, ...)
+    if written then
+      vals[NAMES[index]] = value_of(written, way.is_within)
+    end
+  end
+  local result = select(#NAMES + 1, ...)
+  if result then
+    vals[RESULT] = result == "n" and json.NULL or M.OTHER
+  end
+  return vals, way.is_within and version or nil
+end
+
+-- Members at the top of the message in a body, those that tell what it is, and the version of its envelope, or nil of one
+-- without. Nil where a closer look is needed.
+function M.members(body)
+  local way = WAYS[find(body, '^{"oslo%.version": ') and 2 or 1]
+  if not way.pattern then
+    return nil
+  end
+  -- It raises an error where it would take too much of the stack.
+  return read(way, pcall(way.pattern.find, way.pattern, body))
+end
+
+return M
+end
+
 -- halfstream ------------------------------------------------------------------------------------------------------
 modules.halfstream = function(need)
 -- One direction of a TCP connection: its segments put in order, holes told.
@@ -4480,8 +4640,11 @@ end
 modules.inflate = function(need)
 -- Undoes zlib, by Wireshark.
 
+local tables = need("tables")
+
 local M = {}
 
+local LIMITS = tables.limits
 local byte, char, floor, find = string.byte, string.char, math.floor, string.find
 local METHODS = { "uncompress_zlib", "uncompress" } -- Wireshark 4.4 and later; before that
 
@@ -4521,11 +4684,41 @@ local function adler32(octets)
   return b * 65536 + a
 end
 
+local crc_table
+
+local function crc_row(row)
+  for _ = 1, 8 do
+    local is_odd = bit.band(row, 1) == 1
+    row = bit.rshift(row, 1)
+    if is_odd then
+      row = bit.bxor(row, 0xEDB88320)
+    end
+  end
+  return row
+end
+
+-- CRC-32 (RFC 1952, clause 8), by Wireshark's library of bit operations: those of Lua 5.4 are syntax that 5.2 does not know.
+local function crc32(octets)
+  if not crc_table then
+    crc_table = {}
+    for index = 0, 255 do
+      crc_table[index] = crc_row(index)
+    end
+  end
+  local bxor, band, rshift, crc = bit.bxor, bit.band, bit.rshift, -1
+  for at = 1, #octets do
+    crc = bxor(crc_table[band(bxor(crc, byte(octets, at)), 255)], rshift(crc, 8))
+  end
+  return bxor(crc, -1) % 4294967296
+end
+
 -- Whether the end of a stream that says what it holds is there: Wireshark gives of a damaged one what comes before the fault.
--- Of gzip (RFC 1952, clause 2.3.1) it is the size, of zlib the checksum; more octets may follow.
+-- Of gzip (RFC 1952, clause 2.3.1) it is checksum and size, or only the size where the checksum takes too long; of zlib the
+-- checksum. More octets may follow.
 local function has_end(octets, plain)
   if byte(octets, 1) == 31 and byte(octets, 2) == 139 then
-    return find(octets, u32_octets(#plain % 4294967296), 11, true) ~= nil
+    local checksum = #plain <= LIMITS.PLUGIN_CHECKED_BYTES and u32_octets(crc32(plain)) or ""
+    return find(octets, checksum .. u32_octets(#plain % 4294967296), 11, true) ~= nil
   end
   return find(octets, string.reverse(u32_octets(adler32(plain))), 3, true) ~= nil
 end
@@ -5674,7 +5867,7 @@ end
 function M.filter_for(name, infos)
   for _, info in ipairs(infos) do
     if info.name == name then
-      return name .. " == " .. quoted(tostring(info.display))
+      return name .. " == " .. quoted(tostring(info.value))
     end
   end
   return nil
@@ -5692,12 +5885,13 @@ end
 
 -- Adds the menus; `statistics()` gives the text that is shown.
 function M.register(statistics)
-  if gui_enabled and gui_enabled() then
-    register_menu("osloshark/Methods: counts and latencies", function()
-      local window = TextWindow.new("osloshark: methods")
-      window:set(statistics())
-    end, MENU_TOOLS_UNSORTED)
+  if not (gui_enabled and gui_enabled()) then
+    return
   end
+  register_menu("osloshark/Methods: counts and latencies", function()
+    local window = TextWindow.new("osloshark: methods")
+    window:set(statistics())
+  end, MENU_TOOLS_UNSORTED)
   if register_packet_menu then -- from Wireshark 4.2 on
     register_packet_menu("osloshark/Follow this call", follow("oslo.msg_id"), "oslo.msg_id")
     register_packet_menu("osloshark/Follow this request id", follow("oslo.request_id"), "oslo.request_id")
@@ -5715,6 +5909,7 @@ modules.oslo = function(need)
 -- (replies), notify/messaging.py.
 
 local tables = need("tables")
+local glances = need("glance")
 local json = need("json")
 local masking = need("masking")
 local masktext = need("masktext")
@@ -5860,22 +6055,37 @@ local function decode(body, exchange, expiration)
   return { json = value, reason = has_envelope and why or nil }
 end
 
+-- What `summarise` makes of a body without its args, context, result and payload; nil where that is not enough.
+local function glance(body, exchange, expiration)
+  local vals, version = glances.members(body)
+  if not vals then
+    return nil
+  end
+  local found = summarise({ vals = vals }, version, version ~= nil, exchange, expiration)
+  if found then
+    found.is_partial = true
+  end
+  return found
+end
+
 -- Decodes a body. What has a `kind` is a message of oslo.messaging: its names and ids as on the wire, `message` the whole
 -- decoded message; else it has the `json` or the `text` that the body is, and the `reason` why it is not what it claims to
--- be. Nothing is masked yet. Take it as read-only: each message is seen at least twice, so the last are remembered.
-function M.decode(body, exchange, expiration)
+-- be. Where not the `whole` is wanted, a message may be without args, context, result and payload: then it `is_partial`.
+-- Nothing is masked yet. Take it as read-only: each message is seen at least twice, so the last are remembered.
+function M.decode(body, exchange, expiration, whole)
   local key = #body <= tables.limits.PLUGIN_MEMO_BYTES and body
-  local found = key and recent[key]
-  if found and found.exchange == exchange and found.expiration == expiration then
-    return found
+  local known = key and recent[key]
+  if known and known.exchange == exchange and known.expiration == expiration and not (whole and known.is_partial) then
+    return known
   end
-  found = decode(body, exchange, expiration)
+  local found = not whole and glance(body, exchange, expiration) or decode(body, exchange, expiration)
   if key then
     if recent_count >= tables.limits.PLUGIN_MEMO_ENTRIES then
       M.forget()
+      known = nil
     end
     found.exchange, found.expiration = exchange, expiration
-    recent[key], recent_count = found, recent_count + 1
+    recent[key], recent_count = found, recent_count + (known and 0 or 1)
   end
   return found
 end
@@ -5922,7 +6132,8 @@ end
 
 -- own -------------------------------------------------------------------------------------------------------------
 modules.own = function(need)
--- Frames as osloshark finds them: out of the payloads of TCP segments, put in order here.
+-- Frames as osloshark finds them: this stands before Wireshark's TCP dissector, lets it do its work, and puts the payloads of
+-- segments in order itself.
 
 local tables = need("tables")
 local framing = need("framing")
@@ -5930,21 +6141,14 @@ local halfstream = need("halfstream")
 
 local M = {}
 
+local byte, floor = string.byte, math.floor
 local LIMITS = tables.limits
+local HEADER_BYTES = 20
 local FIN, SYN, RST, ACK = 1, 2, 4, 16
 -- Directions that wait for the bytes of a hole are looked at in turns, so many at each packet.
 local TURNS = 4
 -- How often it is looked which events may go that wait for what is behind holes, in packets.
 local RELEASE_PACKETS = 16
-
--- Fields of Wireshark's that are read of every packet of a broker.
-function M.prepare()
-  M.fields = {
-    stream = Field.new("tcp.stream"), sequence = Field.new("tcp.seq_raw"),
-    acknowledgment = Field.new("tcp.ack_raw"), flags = Field.new("tcp.flags"), size = Field.new("tcp.len"),
-    payload = Field.new("tcp.payload"),
-  }
-end
 
 local Sink = {}
 Sink.__index = Sink
@@ -6050,16 +6254,69 @@ local function release(session, now)
   end
 end
 
--- Learns of a segment, when its packet is seen for the first time.
-function M.collect(session, pinfo)
-  local ports = session.ports
-  if not ports[pinfo.src_port] and not ports[pinfo.dst_port] then
-    return
+-- What the header of a segment says (RFC 9293, clause 3.1), and its payload as far as it was captured; `size` is what was sent.
+-- Nil where the header is cut short, or none.
+local function segment_of(tvb)
+  if tvb:len() < HEADER_BYTES then
+    return nil
   end
-  local fields = M.fields
-  local stream, sequence, flags, size = fields.stream(), fields.sequence(), fields.flags(), fields.size()
-  if not (stream and sequence and flags and size) then
-    session.is_blind, session.latest = true, 0
+  local header = tvb:raw(0, HEADER_BYTES)
+  local a, b, c, d, e, f, g, h, i, j, k, l, m, flags = byte(header, 1, 14)
+  local header_bytes = floor(m / 16) * 4
+  local size = tvb:reported_len() - header_bytes
+  if header_bytes < HEADER_BYTES or size < 0 then
+    return nil
+  end
+  local captured = math.min(tvb:len() - header_bytes, size)
+  local function has(flag)
+    return floor(flags / flag) % 2 == 1
+  end
+  return {
+    source_port = a * 256 + b, destination_port = c * 256 + d, sequence = ((e * 256 + f) * 256 + g) * 256 + h,
+    acknowledgment = has(ACK) and ((i * 256 + j) * 256 + k) * 256 + l or nil, size = size,
+    payload = captured > 0 and tvb:raw(header_bytes, captured) or "", is_syn = has(SYN), is_fin = has(FIN), is_rst = has(RST),
+  }
+end
+
+-- Whether a segment belongs to another connection on the same ports than the one that is known: its SYN counts from elsewhere.
+local function is_another(conversation, from_client, segment)
+  local base = conversation.bases[from_client]
+  return segment.is_syn and base ~= nil and base ~= segment.sequence
+end
+
+-- Finds the connection that a segment belongs to, and whether the client sent it.
+local function place(session, pinfo, segment)
+  local sender = { ip = tostring(pinfo.src), port = segment.source_port }
+  local receiver = { ip = tostring(pinfo.dst), port = segment.destination_port }
+  local one, other = sender.ip .. " " .. sender.port, receiver.ip .. " " .. receiver.port
+  local ends = one < other and one .. " " .. other or other .. " " .. one
+  local function is_from_client(conversation)
+    return sender.port == conversation.client_port and (sender.port ~= receiver.port or sender.ip == conversation.client_ip)
+  end
+  local stream = session.latest_streams[ends]
+  local conversation = stream and session.streams[stream]
+  if conversation then
+    local from_client = is_from_client(conversation)
+    if not is_another(conversation, from_client, segment) then
+      return conversation, from_client
+    end
+  end
+  stream = ends .. " " .. pinfo.number
+  if segment.is_syn and segment.acknowledgment then
+    conversation = session:conversation(stream, receiver, sender, true)
+  else
+    conversation = session:conversation(stream, sender, receiver, segment.is_syn)
+  end
+  conversation.bases, conversation.first_number = {}, pinfo.number
+  session.latest_streams[ends] = stream
+  return conversation, is_from_client(conversation)
+end
+
+-- Learns of a segment, when its packet is seen for the first time.
+local function collect(session, tvb, pinfo)
+  local segment = segment_of(tvb)
+  local ports = session.ports
+  if not segment or not (ports[segment.source_port] or ports[segment.destination_port]) then
     return
   end
   local time_ns = session:time_of(pinfo)
@@ -6067,45 +6324,27 @@ function M.collect(session, pinfo)
   local step = math.min(math.max(time_ns - (session.last_ns or time_ns), 0), LIMITS.CLOCK_STEP_NS)
   session.clock_ns, session.last_ns = (session.clock_ns or 0) + step, time_ns
   local now = { number = pinfo.number, time_ns = time_ns, clock_ns = session.clock_ns }
-  session.waiting, session.waiting_set = session.waiting or {}, session.waiting_set or {}
-  session.turn, session.last = session.turn or 0, now
-  stream, flags = stream.value, flags.value
-  local function has(flag)
-    return math.floor(flags / flag) % 2 == 1
-  end
-  local conversation = session.streams[stream]
-  if not conversation then
-    local source = { ip = tostring(pinfo.src), port = pinfo.src_port }
-    local destination = { ip = tostring(pinfo.dst), port = pinfo.dst_port }
-    if has(SYN) and has(ACK) then
-      source, destination = destination, source
-    end
-    conversation = session:conversation(stream, source, destination, has(SYN))
-  end
-  local from_client = pinfo.src_port == conversation.client_port
-  if from_client and pinfo.dst_port == conversation.client_port then
-    from_client = tostring(pinfo.src) == conversation.client_ip
-  end
+  session.last = now
+  local conversation, from_client = place(session, pinfo, segment)
   local halves = halves_of(session, conversation)
   local half, other = halves[from_client], halves[not from_client]
-  sequence = sequence.value
-  if has(SYN) then
+  local sequence, size = segment.sequence, segment.size
+  conversation.bases[from_client] = conversation.bases[from_client] or (sequence - (segment.is_syn and 0 or 1)) % 4294967296
+  if segment.is_syn then
     half:syn(sequence)
     sequence = sequence + 1
   end
-  local payload = size.value > 0 and fields.payload()
-  if size.value > 0 then
-    half:segment(sequence, payload and payload.range and payload.range:raw() or "", size.value, now)
+  if size > 0 then
+    half:segment(sequence, segment.payload, size, now)
   end
-  if has(FIN) or has(RST) then
-    half:close(sequence + size.value, now)
-    if has(RST) and other.next then
+  if segment.is_fin or segment.is_rst then
+    half:close(sequence + size, now)
+    if segment.is_rst and other.next then
       other:close(other.next, now)
     end
   end
-  local acknowledgment = has(ACK) and fields.acknowledgment()
-  if acknowledgment then
-    other:acknowledged(acknowledgment.value, now)
+  if segment.acknowledgment then
+    other:acknowledged(segment.acknowledgment, now)
   end
   enter_waiting(session, half)
   enter_waiting(session, other)
@@ -6113,24 +6352,47 @@ function M.collect(session, pinfo)
   release(session, now)
 end
 
+-- Makes the dissector that stands before TCP's. `take(pinfo)` gives the session where the packet is seen for the first time;
+-- `show(tvb, pinfo, tree)` shows the messages that the packet completed.
+function M.dissector(take, show)
+  local original = Dissector.get("tcp")
+  local call = original.call
+  return function(tvb, pinfo, tree)
+    local session = take(pinfo)
+    if session then
+      collect(session, tvb, pinfo)
+    end
+    -- A packet that is cut short raises an error, which is shown by then.
+    local is_whole, taken = pcall(call, original, tvb, pinfo, tree)
+    show(tvb, pinfo, tree)
+    return is_whole and taken or tvb:len()
+  end
+end
+
 -- Learns that all packets were seen: what waits for a hole comes out.
 function M.finish(session)
   if not session.last then
     return
   end
-  local streams = {}
-  for stream in pairs(session.streams) do
-    streams[#streams + 1] = stream
+  local conversations = {}
+  for _, conversation in pairs(session.streams) do
+    conversations[#conversations + 1] = conversation
   end
-  table.sort(streams)
-  for _, stream in ipairs(streams) do
-    local halves = session.streams[stream].halves
+  table.sort(conversations, function(one, other)
+    return one.first_number < other.first_number
+  end)
+  for _, conversation in ipairs(conversations) do
     for _, from_client in ipairs({ true, false }) do
-      halves[from_client]:finish(session.last)
+      conversation.halves[from_client]:finish(session.last)
     end
   end
   session.waiting, session.waiting_set = {}, {}
   release(session, session.last)
+end
+
+-- All messages of a packet are shown at once.
+function M.key()
+  return nil
 end
 
 -- Bodies are kept: the packet holds the bytes of segments.
@@ -6140,7 +6402,7 @@ end
 
 -- A message's body; no range stands for what may lie in several packets.
 function M.read(message)
-  return message.body, nil
+  return message.body, nil, false
 end
 
 return M
@@ -6166,19 +6428,21 @@ function M.new()
 end
 
 local function row_of(self, call)
-  local name = call.kind .. " " .. masktext.mask_text((call.namespace and call.namespace .. "." or "")
-    .. (call.method or call.event_type or "(request not seen)"))
-  local row = self.rows[name]
+  local name = call.kind .. " " .. (call.namespace and call.namespace .. "." or "")
+    .. (call.method or call.event_type or "(request not seen)")
+  local row = self.rows[name] -- what is there is masked, and stays as it is when it is masked again
   if not row then
-    if #self.names >= tables.limits.STATISTICS_KEYS then
-      name = OTHER
-      row = self.rows[name]
-    end
-    if not row then
-      row = { name = name, count = 0, errors = 0, timed = 0, most = 0, buckets = {} }
-      self.rows[name] = row
-      self.names[#self.names + 1] = name
-    end
+    name = masktext.mask_text(name)
+    row = self.rows[name]
+  end
+  if not row and #self.names >= tables.limits.STATISTICS_KEYS then
+    name = OTHER
+    row = self.rows[name]
+  end
+  if not row then
+    row = { name = name, count = 0, errors = 0, timed = 0, most = 0, buckets = {} }
+    self.rows[name] = row
+    self.names[#self.names + 1] = name
   end
   return row
 end
@@ -6226,9 +6490,12 @@ local function milliseconds(seconds)
   return seconds and string.format("%.1f", seconds * 1000) or "-"
 end
 
+-- One line of the table of methods; names come last, for Wireshark's windows are narrow and break what is longer.
+local HEAD, ROW = "%8s %6s %8s %8s %8s %8s  %s", "%8d %6d %8s %8s %8s %8s  %s"
+
 -- Writes the tables as text.
 function M:render()
-  local lines = { string.format("%-56s %8s %7s %10s %10s %10s %10s", "method", "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms") }
+  local lines = { string.format(HEAD, "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms", "method") }
   local names = {}
   for index, name in ipairs(self.names) do
     names[index] = name
@@ -6242,10 +6509,10 @@ function M:render()
   end)
   for _, name in ipairs(names) do
     local row = self.rows[name]
+    local most = row.timed > 0 and milliseconds(row.most) or "-"
+    local p50, p95, p99 = percentile(row, 0.5), percentile(row, 0.95), percentile(row, 0.99)
     lines[#lines + 1] = string.format(
-      "%-56s %8d %7d %10s %10s %10s %10s", name, row.count, row.errors, milliseconds(percentile(row, 0.5)),
-      milliseconds(percentile(row, 0.95)), milliseconds(percentile(row, 0.99)),
-      row.timed > 0 and milliseconds(row.most) or "-"
+      ROW, row.count, row.errors, milliseconds(p50), milliseconds(p95), milliseconds(p99), most, name
     )
   end
   lines[#lines + 1] = ""
@@ -6282,8 +6549,9 @@ local LIMITS = tables.limits
 
 function M.new()
   local self = setmetatable({
-    streams = {}, stream_count = 0, last_place = {}, place_count = 0, essences = {}, essence_count = 0,
+    streams = {}, stream_count = 0, stream_serial = 0, last_place = {}, place_count = 0, essences = {}, essence_count = 0,
     packets = {}, message_count = 0, latest = 0,
+    latest_streams = {}, waiting = {}, waiting_set = {}, turn = 0,
     kept_bytes = 0, budget = { held = 0 },
     statistics = statistics.new(), queue = heap.new(), is_holding = false,
   }, M)
@@ -6323,8 +6591,9 @@ local function text_of_compression(properties)
   return type(compression) == "string" and compression or "?"
 end
 
--- Decodes a message's body, `body`: what `oslo.decode` gives. `inflate(octets)` undoes zlib, or gives nil.
-function M.decode(message, body, inflate)
+-- Decodes a message's body, `body`, as a whole or only as far as `oslo.decode` likes. `inflate(octets)` undoes zlib, or gives
+-- nil.
+function M.decode(message, body, inflate, whole)
   local compression = text_of_compression(message.properties)
   if compression then
     local plain
@@ -6339,24 +6608,29 @@ function M.decode(message, body, inflate)
     end
     body = plain
   end
-  return oslo.decode(body, message.method.exchange, message.properties.expiration)
+  return oslo.decode(body, message.method.exchange, message.properties.expiration, whole)
 end
 
 -- What a decoded body tells in a line; the whole is decoded again when it is shown. Most tell the same, and share it.
 local function essence(self, hot)
+  if hot.essence then
+    return hot.essence
+  end
   local class = hot.failure and (hot.failure.class or "")
   local parts = { hot.kind or "", hot.method or "", hot.event_type or "", tostring(hot.ending), tostring(class), hot.reason or "" }
   local key = table.concat(parts, "\0")
   local found = self.essences[key]
   if not found then
+    local name = hot.method or hot.event_type
     found = {
-      kind = hot.kind, method = hot.method, event_type = hot.event_type, ending = hot.ending,
-      failure = hot.failure and { class = hot.failure.class }, reason = hot.reason,
+      kind = hot.kind, name = name and masktext.mask_text(name), ending = hot.ending,
+      failure = hot.failure and { class = hot.failure.class and masktext.mask_text(hot.failure.class) }, reason = hot.reason,
     }
     if self.essence_count < LIMITS.STATISTICS_KEYS then
       self.essences[key], self.essence_count = found, self.essence_count + 1
     end
   end
+  hot.essence = found
   return found
 end
 
@@ -6378,35 +6652,37 @@ local function enter(self, message)
   end
 end
 
--- Learns from an event, in the order of packets.
-local function learn(self, state, event)
-  if event.name == "message" then
-    state:message(event)
-    event.call = self.calls:message(event, event.hot.kind and (event.hot))
+-- Learns from an event, in the order of packets; `decoded` is the body of a message, which came from an end on a channel.
+local function learn(self, state, event, decoded, from_client, channel)
+  if decoded then
+    state:message(event, channel)
+    event.call = self.calls:message(event, decoded.kind and decoded, from_client)
   else
     state:event(event)
     self.calls:event(event)
   end
 end
 
-local function on_event(self, conversation, from_client, event)
-  event.from_client, event.number, event.time_ns = from_client, self.number, self.time_ns
-  local state = conversation.state
-  if event.name == "message" then
-    event.key, event.at, event.info = self.key, self.at, state.info
-    local decoded = M.decode(event, event.body, self.inflate)
-    event.hot, event.decoded = decoded, decoded
+local function on_event(self, conversation, from_client, event, channel, pieces)
+  event.number, event.time_ns = self.number, self.time_ns
+  local state, decoded = conversation.state, nil
+  if event.name then
+    event.from_client = from_client
+  else
+    event.key, event.at, event.info = self.key, pieces == 1 and self.at or nil, state.info
+    decoded = M.decode(event, event.body, self.inflate, self.demand and self.demand.is_whole)
+    event.hot, event.decoded = essence(self, decoded), decoded
     enter(self, event)
   end
   if self.is_holding then
     -- What is behind a hole comes later, and belongs before.
-    self.queue:push(event.number, { state = state, event = event })
+    local entry = { state = state, event = event, decoded = decoded, from_client = from_client, channel = channel }
+    self.queue:push(event.number, entry)
     if self.queue.size > LIMITS.ORDERED_EVENTS then
       self:release(self.queue:next_due())
     end
   else
-    learn(self, state, event)
-    event.hot = event.hot and essence(self, event.hot)
+    learn(self, state, event, decoded, from_client, channel)
   end
 end
 
@@ -6414,12 +6690,12 @@ end
 function M:release(number)
   while self.queue.size > 0 and self.queue:next_due() <= number do
     local _, entry = self.queue:pop()
-    learn(self, entry.state, entry.event)
-    entry.event.hot = entry.event.hot and essence(self, entry.event.hot)
+    learn(self, entry.state, entry.event, entry.decoded, entry.from_client, entry.channel)
   end
 end
 
--- Finds or enters a connection between two ends, {ip = …, port = …} each, of which `first` has sent the packet.
+-- Finds or enters a connection by what names it, between two ends, {ip = …, port = …} each, of which `first` has sent the
+-- packet.
 -- With `is_syn` it opens the connection; else the ports tell who is the broker.
 function M:conversation(stream, first, second, is_syn)
   local found = self.streams[stream]
@@ -6431,15 +6707,16 @@ function M:conversation(stream, first, second, is_syn)
   if first_is_broker then
     client, broker = second, first
   end
-  local state = connections.new(stream, client, broker)
+  self.stream_serial = self.stream_serial + 1
+  local state = connections.new(self.stream_serial, client, broker)
   found = { state = state, client_port = client.port, client_ip = client.ip }
   for _, from_client in ipairs({ true, false }) do
-    found[from_client] = contents.new(function(event)
-      on_event(self, found, from_client, event)
+    found[from_client] = contents.new(function(event, channel, pieces)
+      on_event(self, found, from_client, event, channel, pieces)
     end, self.budget)
   end
   if self.stream_count >= LIMITS.CONNECTIONS then
-    self.streams, self.stream_count, self.last_place, self.place_count = {}, 0, {}, 0
+    self.streams, self.stream_count, self.last_place, self.place_count, self.latest_streams = {}, 0, {}, 0, {}
   end
   self.streams[stream], self.stream_count = found, self.stream_count + 1
   return found
@@ -6473,18 +6750,64 @@ end
 return M
 end
 
+-- remarks ---------------------------------------------------------------------------------------------------------
+modules.remarks = function(need)
+-- What the expert information says of a message.
+
+local fields = need("fields")
+
+local M = {}
+
+local unpack = table.unpack
+
+-- What the expert says of a message: a list of {expert} or {expert, text}, or nil for nothing, as of nearly all.
+function M.of(message, status, cause)
+  local hot, experts, remarks = message.hot, fields.experts, nil
+  local function add(...)
+    remarks = remarks or {}
+    remarks[#remarks + 1] = { ... }
+  end
+  if hot.reason then
+    add(experts.undecodable, "The body cannot be decoded: " .. hot.reason)
+  end
+  if hot.failure or status == "failed" then
+    add(experts.failed)
+  end
+  if cause == "late_reply" then
+    add(experts.late)
+  elseif cause == "no_reply" then
+    add(experts.unanswered)
+  end
+  if message.leg == "return" or cause == "reply_unroutable" then
+    local is_reply = hot.kind == "reply" or cause == "reply_unroutable"
+    add(is_reply and experts.unroutable or experts.returned)
+  end
+  if message.method.redelivered then
+    add(experts.redelivered)
+  end
+  if message.is_repeated then
+    add(experts.repeated)
+  end
+  return remarks
+end
+
+-- Puts the remarks, if any, to an item.
+function M.put(item, remarks)
+  for _, remark in ipairs(remarks or {}) do
+    item:add_proto_expert_info(unpack(remark))
+  end
+end
+
+return M
+end
+
 -- summary ---------------------------------------------------------------------------------------------------------
 modules.summary = function(need)
 -- One line that says what a message is, for the Info column and the head of its tree.
 
 local calls = need("call")
-local masktext = need("masktext")
 
 local M = {}
-
-local function shown(text)
-  return text and masktext.mask_text(text) or ""
-end
 
 local function milliseconds(begin, stop)
   local seconds = calls.between(begin, stop)
@@ -6506,7 +6829,7 @@ local function of_reply(message)
   if hot.kind == "heartbeat" then
     what = "heartbeat"
   elseif hot.failure then
-    what = "reply failed " .. shown(hot.failure.class)
+    what = "reply failed " .. (hot.failure.class or "")
   elseif hot.ending == nil then
     what = "reply"
   end
@@ -6518,7 +6841,7 @@ local function of_reply(message)
   return what
 end
 
--- Says what a message is; `message.hot` is its decoded body.
+-- Says what a message is; `message.hot` is the essence of its body.
 function M.of(message)
   local hot = message.hot
   local text
@@ -6527,7 +6850,7 @@ function M.of(message)
   elseif hot.kind == "reply" or hot.kind == "heartbeat" then
     text = of_reply(message)
   else
-    text = hot.kind .. " " .. shown(hot.method or hot.event_type) .. " → " .. place(message)
+    text = hot.kind .. " " .. (hot.name or "") .. " → " .. place(message)
   end
   if message.leg ~= "publish" then
     text = text .. " [" .. message.leg .. "]"
@@ -6549,6 +6872,7 @@ local json = need("json")
 local masking = need("masking")
 local masktext = need("masktext")
 local oslo = need("oslo")
+local remarks = need("remarks")
 local summary = need("summary")
 
 local M = {}
@@ -6618,7 +6942,7 @@ end
 
 -- Adds the members of an object or array, to a bounded number. `view` has the octets that they are in, and their places.
 local function put_members(parent, value, path, view)
-  local spans = view.spans[value] or {}
+  local spans, field = view.spans[value] or {}, fields.by_name["oslo.member"].field
   local function one(key, name, member)
     if view.left <= 0 then
       return false
@@ -6632,12 +6956,10 @@ local function put_members(parent, value, path, view)
     local range = span and view.range(span[1], span[2]) or view.whole
     local here = path .. "." .. name
     if is_container(member) then
-      local item = parent:add(range, printable(name))
-      put_members(item, member, here, view)
+      put_members(parent:add(range, printable(name)), member, here, view)
     else
-      local text = scalar(member)
-      local item = put(parent, "oslo.member", here .. "=" .. text, range)
-      item:set_text(printable(name .. ": " .. text))
+      local text = printable(scalar(member))
+      parent:add(field, range, printable(here) .. "=" .. text, printable(name) .. ": " .. text)
     end
     return true
   end
@@ -6678,29 +7000,36 @@ local OSLO = {
 }
 local IN_JSON = { args = "args", result = "result", payload = "payload", context = "context" }
 
--- What is shown of the decoded JSON: the text, and where each part of it is.
-local function view_of(context, parts)
-  local view = { left = MEMBERS, spans = {}, whole = context.range }
-  if not context.is_visible then
-    view.range = function() return context.range end
-    return view
+-- What is drawn of a decoded message: the `record` of its values, the JSON `text` of what is JSON among them, and the `spans`
+-- of each part of that, of its members at the top in `top`. The same is drawn for each leg of a message.
+local function picture_of(decoded, keeps_secrets)
+  local known = decoded.picture
+  if known and known.keeps_secrets == keeps_secrets then
+    return known
   end
-  local shown = { keys = {}, vals = {} }
+  local record = oslo.record(decoded, keeps_secrets, function() return true end)
+  local shown, spans = { keys = {}, vals = {} }, {}
   for _, name in ipairs(OSLO) do
-    if IN_JSON[name] and type(parts[name]) == "table" and parts[name] ~= NULL then
+    if IN_JSON[name] and type(record[name]) == "table" and record[name] ~= NULL then
       shown.keys[#shown.keys + 1] = name
-      shown.vals[name] = parts[name]
+      shown.vals[name] = record[name]
     end
   end
-  if #shown.keys == 0 then
+  local text = #shown.keys > 0 and json.encode(shown, spans) or nil
+  decoded.picture = { keeps_secrets = keeps_secrets, record = record, text = text, spans = spans, top = spans[shown] }
+  return decoded.picture
+end
+
+-- What the members of a message are shown from, `range` giving the octets of each part.
+local function view_of(picture, context)
+  local view = { left = MEMBERS, spans = {}, whole = context.range }
+  if not (picture and picture.text) then
     view.range = function() return context.range end
     return view
   end
-  local text = json.encode(shown, view.spans)
   local source = context.keeps_secrets and "oslo.message, decoded" or "oslo.message, decoded, secrets masked"
-  local tvb = ByteArray.new(text, true):tvb(source)
-  view.whole = tvb:range()
-  view.text, view.top = text, view.spans[shown]
+  local tvb = ByteArray.new(picture.text, true):tvb(source)
+  view.whole, view.spans, view.text, view.top = tvb:range(), picture.spans, picture.text, picture.top
   view.range = function(begin, stop)
     return tvb:range(begin, stop - begin)
   end
@@ -6709,10 +7038,11 @@ end
 
 local function put_oslo(tree, message, context)
   local has_members = is_wanted("oslo.member")
-  local record = oslo.record(message.decoded, context.keeps_secrets, function(name)
+  local picture = context.is_visible and picture_of(message.decoded, context.keeps_secrets)
+  local record = picture and picture.record or oslo.record(message.decoded, context.keeps_secrets, function(name)
     return has_members or is_wanted("oslo." .. name)
   end)
-  local view = view_of(context, record)
+  local view = view_of(picture, context)
   for _, name in ipairs(OSLO) do
     local value = record[name]
     if IN_JSON[name] and value ~= nil then
@@ -6858,41 +7188,34 @@ local function put_call(tree, message, context)
   return status, cause
 end
 
-local function put_experts(tree, message, status, cause)
-  local hot, experts = message.hot, fields.experts
-  if hot.reason then
-    tree:add_proto_expert_info(experts.undecodable, "The body cannot be decoded: " .. hot.reason)
+-- Tells what the expert says of a message, and nothing else; the tree is left as it is where that is nothing, unless the
+-- protocol itself `is_asked` for.
+function M.brief(tree, message, context)
+  local status, cause
+  local call = message.call
+  if call then
+    status, cause = call.status, call.cause
+    if context.is_revisited then
+      status, cause = context.session.calls:verdict(call)
+    end
   end
-  if hot.failure or status == "failed" then
-    tree:add_proto_expert_info(experts.failed)
-  end
-  if cause == "late_reply" then
-    tree:add_proto_expert_info(experts.late)
-  elseif cause == "no_reply" then
-    tree:add_proto_expert_info(experts.unanswered)
-  end
-  if message.leg == "return" or cause == "reply_unroutable" then
-    local is_reply = hot.kind == "reply" or cause == "reply_unroutable"
-    tree:add_proto_expert_info(is_reply and experts.unroutable or experts.returned)
-  end
-  if message.method.redelivered then
-    tree:add_proto_expert_info(experts.redelivered)
-  end
-  if message.is_repeated then
-    tree:add_proto_expert_info(experts.repeated)
+  local found = remarks.of(message, status, cause)
+  if found or context.is_asked then
+    remarks.put(tree:add(context.proto, context.tvb:range(0, 0)), found)
   end
 end
 
--- Tells below an item what the expert says of a message, and nothing else.
-function M.brief(item, message, session, is_revisited)
-  local status, cause
-  if message.call then
-    status, cause = message.call.status, message.call.cause
-    if is_revisited then
-      status, cause = session.calls:verdict(message.call)
+-- Whether any of the fields with these names, as keys, needs a message's whole body.
+function M.needs_whole(names)
+  if names["oslo.member"] then
+    return true
+  end
+  for name in pairs(IN_JSON) do
+    if names["oslo." .. name] then
+      return true
     end
   end
-  put_experts(item, message, status, cause)
+  return false
 end
 
 -- Adds the tree of a message. `context` has the `proto`, the `session`, the packet's `number`, the `range` of its octets, and
@@ -6914,7 +7237,7 @@ function M.message(tree, message, context)
   if message.call then
     status, cause = put_call(item, message, context)
   end
-  put_experts(item, message, status, cause)
+  remarks.put(item, remarks.of(message, status, cause))
 end
 
 return M
@@ -6933,6 +7256,9 @@ local M = {}
 local byte = string.byte
 local HEADER = tables.protocol_header
 local FRAME = tables.frame
+local END = string.char(FRAME.END)
+-- Octets that are read at once: method and content header of nearly all messages.
+local WINDOW = 384
 local KINDS = { [FRAME.METHOD] = true, [FRAME.HEADER] = true, [FRAME.BODY] = true, [FRAME.HEARTBEAT] = true }
 
 -- Finds the connection between two addresses, and whether the client sent the packet. A connection that takes the ports of an
@@ -6978,69 +7304,85 @@ local function place(session, pinfo)
 end
 
 -- What tells the calls for one packet from each other: TCP may hand over what was reassembled, and then the rest.
-local function key_of(tvb)
+function M.key(tvb)
   return tvb:offset() * 4294967296 + tvb:len()
 end
 
 -- Takes the frames of what TCP hands over, when it is seen for the first time.
-local function collect(session, octets, key, pinfo)
-  local at, size = 1, #octets
+local function collect(session, tvb, pinfo)
+  local at, size = 0, tvb:len()
+  local octets, first = "", 0
   local conversation, from_client
-  while at + 7 <= size do
-    local kind, a, b, c, d, e, f = byte(octets, at, at + 6)
-    local stop = KINDS[kind] and at + 7 + ((c * 256 + d) * 256 + e) * 256 + f
-    local is_header = not stop and string.sub(octets, at, at + 7) == HEADER
-    if not is_header and not (stop and stop <= size and byte(octets, stop) == FRAME.END) then
+  while at + 8 <= size do
+    if at + 8 > first + #octets then
+      octets, first = tvb:raw(at, size - at < WINDOW and size - at or WINDOW), at
+    end
+    local start = at - first + 1
+    local kind, a, b, c, d, e, f = byte(octets, start, start + 6)
+    local length = KINDS[kind] and ((c * 256 + d) * 256 + e) * 256 + f
+    local is_header = not length and string.sub(octets, start, start + 7) == HEADER
+    if not is_header and (not length or at + 8 + length > size) then
       return
     end
     if not conversation then
-      session.number, session.time_ns = pinfo.number, session:time_of(pinfo)
+      session.number, session.time_ns, session.key = pinfo.number, session:time_of(pinfo), M.key(tvb)
       conversation, from_client = place(session, pinfo)
     end
-    session.key = key
     if is_header then
       session:happened(conversation, from_client, { name = "protocol-header" })
       at = at + 8
     else
-      session.at = at + 6
-      conversation[from_client]:frame(kind, a * 256 + b, octets, at + 7, stop)
-      at = stop + 1
+      session.at = at + 7
+      local data, from = octets, start + 7
+      local stop = from + length
+      if stop > #octets then
+        -- Longer than what is at hand: read alone, it need not be copied again.
+        data, from, stop = tvb:raw(at + 7, length), 1, length + 1
+        if tvb:raw(at + 7 + length, 1) ~= END then
+          return
+        end
+      elseif byte(octets, stop) ~= FRAME.END then
+        return
+      end
+      conversation[from_client]:frame(kind, a * 256 + b, data, from, stop)
+      at = at + 8 + length
     end
   end
 end
 
--- Makes the dissector that stands before Wireshark's own. `take(tvb, pinfo, tree)` gives the session where the packet is seen for
--- the first time; `show(tvb, pinfo, tree, key)` shows the messages that this call completed.
+-- Makes the dissector that stands before Wireshark's own. `take(pinfo)` gives the session where the packet is seen for the first
+-- time; `show(tvb, pinfo, tree)` shows the messages that this call completed.
 function M.dissector(take, show)
   local original = Dissector.get("amqp")
+  local call = original.call
   return function(tvb, pinfo, tree)
     local session = take(pinfo)
-    local key = key_of(tvb)
     if session then
-      collect(session, tvb:raw(), key, pinfo)
+      collect(session, tvb, pinfo)
     end
     -- Without it TCP would not put together what the original asks for: each call of a dissector lowers it.
     pinfo.can_desegment = 2
-    local taken = original:call(tvb, pinfo, tree)
-    show(tvb, pinfo, tree, key)
-    return taken
+    -- A packet that is cut short raises an error, which is shown by then.
+    local is_whole, taken = pcall(call, original, tvb, pinfo, tree)
+    show(tvb, pinfo, tree)
+    return is_whole and taken or tvb:len()
   end
 end
 
 -- Whether the packet holds a message's body in one piece, so that it need not be kept.
 function M.holds(message)
-  return message.pieces == 1
+  return message.at ~= nil
 end
 
--- A message's body, and the range of it, where it lies in what TCP handed over.
+-- A message's body, and the range of what it lies in; true where that is the body and nothing else.
 function M.read(message, tvb)
-  if message.pieces == 0 then
-    return "", tvb:range(0, tvb:len())
-  elseif message.pieces == 1 and message.at + message.body_size <= tvb:len() then
+  if message.body_size == 0 then
+    return "", tvb:range(0, tvb:len()), true
+  elseif message.at and message.at + message.body_size <= tvb:len() then
     local range = tvb:range(message.at, message.body_size)
-    return message.body or range:raw(), range
+    return message.body or range:raw(), range, true
   end
-  return message.body, tvb:range(0, tvb:len())
+  return message.body, tvb:range(0, tvb:len()), false
 end
 
 return M
@@ -7062,7 +7404,10 @@ local summary = need("summary")
 
 local M = {}
 
+local NAME = "oslo"
 local STOCK, OWN = 1, 2
+-- The number of the protocol within IP.
+local TCP = 6
 
 local function add_preferences(proto)
   local sources = {
@@ -7072,6 +7417,8 @@ local function add_preferences(proto)
   proto.prefs.mode = Pref.enum("AMQP frames are found by", STOCK, "Who finds the AMQP frames", sources, false)
   proto.prefs.ports = Pref.range("TCP ports of brokers", tostring(tables.port), "TCP ports that brokers listen on", 65535)
   proto.prefs.show_secrets = Pref.bool("Show secrets", false, "Show passwords, tokens and other secrets instead of ***")
+  -- tshark 4.0 and 4.2 draw the whole tree of every packet to print two of its fields, which a dissector cannot know.
+  proto.prefs.only_fields = Pref.string("Only these fields", "", "Fields to show, with commas between them; all where empty")
   proto.prefs.info = Pref.bool("Info column", true, "Say what a message is in the Info column")
 end
 
@@ -7088,6 +7435,15 @@ function M.ports_of(text)
   return ports
 end
 
+-- The demand that a preference such as "oslo.kind,rpc.status" makes; nil for none.
+local function demand_for(text)
+  local names, has_any = {}, false
+  for name in string.gmatch(text, "[^,%s]+") do
+    names[fields.registered[name] or name], has_any = true, true
+  end
+  return has_any and { is_visible = false, wanted = names, is_asked = false, is_whole = show.needs_whole(names) } or nil
+end
+
 local function say(pinfo, messages)
   local texts = {}
   for index = 1, math.min(#messages, 8) do
@@ -7097,10 +7453,9 @@ local function say(pinfo, messages)
     texts[9] = "…"
   end
   local columns = pinfo.cols
-  columns.protocol:set("oslo")
-  local info = columns.info
-  info:clear_fence()
-  info:set(#texts == 1 and texts[1] or table.concat(texts, " | "))
+  columns.protocol = "oslo"
+  columns.info:clear_fence()
+  columns.info = #texts == 1 and texts[1] or table.concat(texts, " | ")
 end
 
 -- The names of the fields that a filter, a column or an output asks for, though no tree is drawn, as keys; false for none.
@@ -7114,45 +7469,52 @@ local function wanted_of(tree)
   return has_any and names
 end
 
--- Shows messages of a packet, those with this key. `source` reads bodies; `tvb` is what it reads them from.
-local function show_messages(proto, session, source, packet, messages, key)
-  local tvb, pinfo, tree = packet.tvb, packet.pinfo, packet.tree
-  local is_visible, wanted = tree.visible, nil
-  if not is_visible then
-    -- What is asked for stays the same while packets are seen for the first time.
-    wanted = session.wanted
-    if wanted == nil or pinfo.visited then
-      wanted = wanted_of(tree)
-    end
-    if not pinfo.visited then
-      session.wanted = wanted
-    end
-    if not wanted then
-      for _, message in ipairs(messages) do
-        if message.key == key then
-          -- A filter may ask for the protocol itself, or for what the expert says.
-          show.brief(tree:add(proto, tvb:range(0, 0)), message, session, pinfo.visited)
-        end
-      end
-      return
+-- What is asked for of messages that are shown: whether a tree is drawn; else the names of fields that are wanted, false for
+-- none, and whether the protocol itself is asked for. That stays the same while packets are seen for the first time.
+local function demand_of(session, tree, is_revisited)
+  if session.only_fields then
+    return session.only_fields
+  end
+  local is_visible, demand = tree.visible, session.demand
+  if is_revisited or not demand or demand.is_visible ~= is_visible then
+    local wanted = not is_visible and wanted_of(tree)
+    demand = {
+      is_visible = is_visible, wanted = wanted, is_asked = not (is_visible or wanted) and tree:referenced(Dissector.get(NAME)),
+      is_whole = is_visible or (wanted and show.needs_whole(wanted)),
+    }
+    if not is_revisited then
+      session.demand = demand
     end
   end
-  local context = {
-    proto = proto, session = session, number = pinfo.number, is_visible = is_visible, is_revisited = pinfo.visited,
-    keeps_secrets = proto.prefs.show_secrets, wanted = wanted,
-  }
+  return demand
+end
+
+-- Shows messages of a packet, those with this key. `source` reads bodies; `packet` has the `tvb` that it reads them from.
+local function show_messages(packet, source, messages, key)
+  local tvb, tree, session = packet.tvb, packet.tree, packet.session
+  local demand = demand_of(session, tree, packet.is_revisited)
+  packet.is_visible, packet.wanted, packet.is_asked = demand.is_visible, demand.wanted, demand.is_asked
   for _, message in ipairs(messages) do
-    if message.key == key then
-      local body, range = source.read(message, tvb)
-      context.range = range or tvb:range(0, 0)
-      if body and not message.decoded then
-        message.decoded = sessions.decode(message, body, inflate.zlib)
+    if message.key ~= key then
+      -- TCP handed it over in another part of the packet.
+    elseif not (demand.is_visible or demand.wanted) then
+      -- A filter may ask for the protocol itself, or for what the expert says.
+      show.brief(tree, message, packet)
+    else
+      local decoded = message.decoded
+      if demand.is_visible or not decoded or (demand.is_whole and decoded.is_partial) then
+        local body, range, is_alone = source.read(message, tvb)
+        if body and (not decoded or (demand.is_whole and decoded.is_partial)) then
+          message.decoded = sessions.decode(message, body, inflate.zlib, demand.is_whole)
+        end
+        if demand.is_visible and body and not is_alone then
+          range = ByteArray.new(body, true):tvb("AMQP body"):range()
+        end
+        packet.range = range
       end
-      if is_visible and body and (message.pieces > 1 or not range) then
-        context.range = ByteArray.new(body, true):tvb("AMQP body"):range()
-      end
-      show.message(tree, message, context)
-      message.decoded = nil
+      packet.range = packet.range or tvb:range(0, 0)
+      show.message(tree, message, packet)
+      message.decoded, packet.range = nil, nil
     end
   end
 end
@@ -7163,17 +7525,25 @@ function M.start(option)
     return -- installed, and named on the command line, too
   end
   package.loaded.osloshark = M
-  local proto = Proto("oslo", "oslo.messaging")
-  local before = Proto("oslo_amqp", "AMQP, as oslo.messaging uses it")
+  -- What is kept of a capture only grows, so to look through it for what is no longer used is in vain: half as often and in
+  -- longer steps than Lua does by itself took a tenth of the time off, and no more memory. Later versions may refuse.
+  pcall(collectgarbage, "setpause", 300)
+  pcall(collectgarbage, "setstepmul", 1000)
+  local proto = Proto(NAME, "oslo.messaging")
+  local before_amqp = Proto("oslo_amqp", "AMQP, as oslo.messaging uses it")
+  local before_tcp = Proto("oslo_tcp", "TCP, as osloshark puts it in order")
   fields.register(proto)
   add_preferences(proto)
-  own.prepare()
+  -- Preferences that are read for every message; to ask Wireshark takes longer.
+  local settings = {}
   local session
 
   -- Wireshark calls it when a file is opened, and when it is closed.
   local function begin()
     session = sessions.new()
     session.ports, session.inflate = M.ports_of(proto.prefs.ports), inflate.zlib
+    session.only_fields = demand_for(proto.prefs.only_fields)
+    session.demand = session.only_fields
   end
 
   local function finish()
@@ -7192,16 +7562,22 @@ function M.start(option)
     return nil
   end
 
-  local function tell(source, packet, key)
-    local messages = session.packets[packet.pinfo.number]
+  local function tell(source, tvb, pinfo, tree)
+    local number = pinfo.number
+    local messages = session.packets[number]
     if not messages then
       return
     end
-    if proto.prefs.info then
-      say(packet.pinfo, messages)
+    if settings.info then
+      say(pinfo, messages)
     end
-    show_messages(proto, session, source, packet, messages, key)
-    if not packet.pinfo.visited then
+    local packet = {
+      proto = proto, session = session, tvb = tvb, tree = tree, number = number, is_revisited = pinfo.visited,
+      keeps_secrets = settings.show_secrets, range = nil, is_visible = nil, wanted = nil, is_asked = nil,
+    }
+    local key = source.key(tvb)
+    show_messages(packet, source, messages, key)
+    if not packet.is_revisited then
       for _, message in ipairs(messages) do
         if message.key == key then
           session:settle_one(message, source.holds(message))
@@ -7210,35 +7586,40 @@ function M.start(option)
     end
   end
 
-  before.dissector = stock.dissector(take, function(tvb, pinfo, tree, key)
-    tell(stock, { tvb = tvb, pinfo = pinfo, tree = tree }, key)
-  end)
-
-  function proto.dissector(tvb, pinfo, tree)
-    if proto.prefs.mode ~= OWN then
-      return
-    end
-    -- In the first of two passes Wireshark may have no fields to read; then the second is taken for it.
-    if (not pinfo.visited or session.is_blind) and pinfo.number > session.latest then
-      session.latest = pinfo.number
-      own.collect(session, pinfo)
-    elseif pinfo.visited and not session.is_blind then
-      finish()
-    end
-    tell(own, { tvb = tvb, pinfo = pinfo, tree = tree }, nil)
+  -- It adds to what others dissect; to have a dissector of its own lets one ask whether a filter names it.
+  function proto.dissector()
+    return 0
   end
 
-  local ports, original = {}, Dissector.get("amqp")
-  local tcp = DissectorTable.get("tcp.port")
+  before_amqp.dissector = stock.dissector(take, function(tvb, pinfo, tree)
+    tell(stock, tvb, pinfo, tree)
+  end)
 
-  -- Stands before Wireshark's dissector on the ports of the preferences, or not.
-  local function attach()
-    for port in pairs(ports) do
-      tcp:set(port, original)
+  before_tcp.dissector = own.dissector(take, function(tvb, pinfo, tree)
+    if pinfo.visited then
+      finish()
     end
-    ports = proto.prefs.mode == STOCK and M.ports_of(proto.prefs.ports) or {}
-    for port in pairs(ports) do
-      tcp:set(port, before)
+    tell(own, tvb, pinfo, tree)
+  end)
+
+  -- Stands before Wireshark's dissector on the ports of the preferences, or before that of TCP.
+  local ports
+  local function attach()
+    settings.info, settings.show_secrets = proto.prefs.info, proto.prefs.show_secrets
+    local amqp, tcp = DissectorTable.get("tcp.port"), DissectorTable.get("ip.proto")
+    if ports then
+      amqp:remove(ports, before_amqp)
+      amqp:add(ports, Dissector.get("amqp"))
+      ports = nil
+    end
+    if proto.prefs.mode == OWN then
+      tcp:add(TCP, before_tcp)
+      return
+    end
+    tcp:add(TCP, Dissector.get("tcp"))
+    if string.find(tostring(proto.prefs.ports), "%d") then
+      ports = tostring(proto.prefs.ports)
+      amqp:add(ports, before_amqp)
     end
   end
 
@@ -7249,7 +7630,6 @@ function M.start(option)
   proto.prefs_changed = attach
   begin()
   attach()
-  register_postdissector(proto)
   menus.register(function()
     return session:report()
   end)

@@ -18,8 +18,9 @@ local LIMITS = tables.limits
 
 function M.new()
   local self = setmetatable({
-    streams = {}, stream_count = 0, last_place = {}, place_count = 0, essences = {}, essence_count = 0,
+    streams = {}, stream_count = 0, stream_serial = 0, last_place = {}, place_count = 0, essences = {}, essence_count = 0,
     packets = {}, message_count = 0, latest = 0,
+    latest_streams = {}, waiting = {}, waiting_set = {}, turn = 0,
     kept_bytes = 0, budget = { held = 0 },
     statistics = statistics.new(), queue = heap.new(), is_holding = false,
   }, M)
@@ -59,8 +60,9 @@ local function text_of_compression(properties)
   return type(compression) == "string" and compression or "?"
 end
 
--- Decodes a message's body, `body`: what `oslo.decode` gives. `inflate(octets)` undoes zlib, or gives nil.
-function M.decode(message, body, inflate)
+-- Decodes a message's body, `body`, as a whole or only as far as `oslo.decode` likes. `inflate(octets)` undoes zlib, or gives
+-- nil.
+function M.decode(message, body, inflate, whole)
   local compression = text_of_compression(message.properties)
   if compression then
     local plain
@@ -75,24 +77,29 @@ function M.decode(message, body, inflate)
     end
     body = plain
   end
-  return oslo.decode(body, message.method.exchange, message.properties.expiration)
+  return oslo.decode(body, message.method.exchange, message.properties.expiration, whole)
 end
 
 -- What a decoded body tells in a line; the whole is decoded again when it is shown. Most tell the same, and share it.
 local function essence(self, hot)
+  if hot.essence then
+    return hot.essence
+  end
   local class = hot.failure and (hot.failure.class or "")
   local parts = { hot.kind or "", hot.method or "", hot.event_type or "", tostring(hot.ending), tostring(class), hot.reason or "" }
   local key = table.concat(parts, "\0")
   local found = self.essences[key]
   if not found then
+    local name = hot.method or hot.event_type
     found = {
-      kind = hot.kind, method = hot.method, event_type = hot.event_type, ending = hot.ending,
-      failure = hot.failure and { class = hot.failure.class }, reason = hot.reason,
+      kind = hot.kind, name = name and masktext.mask_text(name), ending = hot.ending,
+      failure = hot.failure and { class = hot.failure.class and masktext.mask_text(hot.failure.class) }, reason = hot.reason,
     }
     if self.essence_count < LIMITS.STATISTICS_KEYS then
       self.essences[key], self.essence_count = found, self.essence_count + 1
     end
   end
+  hot.essence = found
   return found
 end
 
@@ -114,35 +121,37 @@ local function enter(self, message)
   end
 end
 
--- Learns from an event, in the order of packets.
-local function learn(self, state, event)
-  if event.name == "message" then
-    state:message(event)
-    event.call = self.calls:message(event, event.hot.kind and (event.hot))
+-- Learns from an event, in the order of packets; `decoded` is the body of a message, which came from an end on a channel.
+local function learn(self, state, event, decoded, from_client, channel)
+  if decoded then
+    state:message(event, channel)
+    event.call = self.calls:message(event, decoded.kind and decoded, from_client)
   else
     state:event(event)
     self.calls:event(event)
   end
 end
 
-local function on_event(self, conversation, from_client, event)
-  event.from_client, event.number, event.time_ns = from_client, self.number, self.time_ns
-  local state = conversation.state
-  if event.name == "message" then
-    event.key, event.at, event.info = self.key, self.at, state.info
-    local decoded = M.decode(event, event.body, self.inflate)
-    event.hot, event.decoded = decoded, decoded
+local function on_event(self, conversation, from_client, event, channel, pieces)
+  event.number, event.time_ns = self.number, self.time_ns
+  local state, decoded = conversation.state, nil
+  if event.name then
+    event.from_client = from_client
+  else
+    event.key, event.at, event.info = self.key, pieces == 1 and self.at or nil, state.info
+    decoded = M.decode(event, event.body, self.inflate, self.demand and self.demand.is_whole)
+    event.hot, event.decoded = essence(self, decoded), decoded
     enter(self, event)
   end
   if self.is_holding then
     -- What is behind a hole comes later, and belongs before.
-    self.queue:push(event.number, { state = state, event = event })
+    local entry = { state = state, event = event, decoded = decoded, from_client = from_client, channel = channel }
+    self.queue:push(event.number, entry)
     if self.queue.size > LIMITS.ORDERED_EVENTS then
       self:release(self.queue:next_due())
     end
   else
-    learn(self, state, event)
-    event.hot = event.hot and essence(self, event.hot)
+    learn(self, state, event, decoded, from_client, channel)
   end
 end
 
@@ -150,12 +159,12 @@ end
 function M:release(number)
   while self.queue.size > 0 and self.queue:next_due() <= number do
     local _, entry = self.queue:pop()
-    learn(self, entry.state, entry.event)
-    entry.event.hot = entry.event.hot and essence(self, entry.event.hot)
+    learn(self, entry.state, entry.event, entry.decoded, entry.from_client, entry.channel)
   end
 end
 
--- Finds or enters a connection between two ends, {ip = …, port = …} each, of which `first` has sent the packet.
+-- Finds or enters a connection by what names it, between two ends, {ip = …, port = …} each, of which `first` has sent the
+-- packet.
 -- With `is_syn` it opens the connection; else the ports tell who is the broker.
 function M:conversation(stream, first, second, is_syn)
   local found = self.streams[stream]
@@ -167,15 +176,16 @@ function M:conversation(stream, first, second, is_syn)
   if first_is_broker then
     client, broker = second, first
   end
-  local state = connections.new(stream, client, broker)
+  self.stream_serial = self.stream_serial + 1
+  local state = connections.new(self.stream_serial, client, broker)
   found = { state = state, client_port = client.port, client_ip = client.ip }
   for _, from_client in ipairs({ true, false }) do
-    found[from_client] = contents.new(function(event)
-      on_event(self, found, from_client, event)
+    found[from_client] = contents.new(function(event, channel, pieces)
+      on_event(self, found, from_client, event, channel, pieces)
     end, self.budget)
   end
   if self.stream_count >= LIMITS.CONNECTIONS then
-    self.streams, self.stream_count, self.last_place, self.place_count = {}, 0, {}, 0
+    self.streams, self.stream_count, self.last_place, self.place_count, self.latest_streams = {}, 0, {}, 0, {}
   end
   self.streams[stream], self.stream_count = found, self.stream_count + 1
   return found

@@ -7,6 +7,7 @@ local json = need("json")
 local masking = need("masking")
 local masktext = need("masktext")
 local oslo = need("oslo")
+local remarks = need("remarks")
 local summary = need("summary")
 
 local M = {}
@@ -76,7 +77,7 @@ end
 
 -- Adds the members of an object or array, to a bounded number. `view` has the octets that they are in, and their places.
 local function put_members(parent, value, path, view)
-  local spans = view.spans[value] or {}
+  local spans, field = view.spans[value] or {}, fields.by_name["oslo.member"].field
   local function one(key, name, member)
     if view.left <= 0 then
       return false
@@ -90,12 +91,10 @@ local function put_members(parent, value, path, view)
     local range = span and view.range(span[1], span[2]) or view.whole
     local here = path .. "." .. name
     if is_container(member) then
-      local item = parent:add(range, printable(name))
-      put_members(item, member, here, view)
+      put_members(parent:add(range, printable(name)), member, here, view)
     else
-      local text = scalar(member)
-      local item = put(parent, "oslo.member", here .. "=" .. text, range)
-      item:set_text(printable(name .. ": " .. text))
+      local text = printable(scalar(member))
+      parent:add(field, range, printable(here) .. "=" .. text, printable(name) .. ": " .. text)
     end
     return true
   end
@@ -136,29 +135,36 @@ local OSLO = {
 }
 local IN_JSON = { args = "args", result = "result", payload = "payload", context = "context" }
 
--- What is shown of the decoded JSON: the text, and where each part of it is.
-local function view_of(context, parts)
-  local view = { left = MEMBERS, spans = {}, whole = context.range }
-  if not context.is_visible then
-    view.range = function() return context.range end
-    return view
+-- What is drawn of a decoded message: the `record` of its values, the JSON `text` of what is JSON among them, and the `spans`
+-- of each part of that, of its members at the top in `top`. The same is drawn for each leg of a message.
+local function picture_of(decoded, keeps_secrets)
+  local known = decoded.picture
+  if known and known.keeps_secrets == keeps_secrets then
+    return known
   end
-  local shown = { keys = {}, vals = {} }
+  local record = oslo.record(decoded, keeps_secrets, function() return true end)
+  local shown, spans = { keys = {}, vals = {} }, {}
   for _, name in ipairs(OSLO) do
-    if IN_JSON[name] and type(parts[name]) == "table" and parts[name] ~= NULL then
+    if IN_JSON[name] and type(record[name]) == "table" and record[name] ~= NULL then
       shown.keys[#shown.keys + 1] = name
-      shown.vals[name] = parts[name]
+      shown.vals[name] = record[name]
     end
   end
-  if #shown.keys == 0 then
+  local text = #shown.keys > 0 and json.encode(shown, spans) or nil
+  decoded.picture = { keeps_secrets = keeps_secrets, record = record, text = text, spans = spans, top = spans[shown] }
+  return decoded.picture
+end
+
+-- What the members of a message are shown from, `range` giving the octets of each part.
+local function view_of(picture, context)
+  local view = { left = MEMBERS, spans = {}, whole = context.range }
+  if not (picture and picture.text) then
     view.range = function() return context.range end
     return view
   end
-  local text = json.encode(shown, view.spans)
   local source = context.keeps_secrets and "oslo.message, decoded" or "oslo.message, decoded, secrets masked"
-  local tvb = ByteArray.new(text, true):tvb(source)
-  view.whole = tvb:range()
-  view.text, view.top = text, view.spans[shown]
+  local tvb = ByteArray.new(picture.text, true):tvb(source)
+  view.whole, view.spans, view.text, view.top = tvb:range(), picture.spans, picture.text, picture.top
   view.range = function(begin, stop)
     return tvb:range(begin, stop - begin)
   end
@@ -167,10 +173,11 @@ end
 
 local function put_oslo(tree, message, context)
   local has_members = is_wanted("oslo.member")
-  local record = oslo.record(message.decoded, context.keeps_secrets, function(name)
+  local picture = context.is_visible and picture_of(message.decoded, context.keeps_secrets)
+  local record = picture and picture.record or oslo.record(message.decoded, context.keeps_secrets, function(name)
     return has_members or is_wanted("oslo." .. name)
   end)
-  local view = view_of(context, record)
+  local view = view_of(picture, context)
   for _, name in ipairs(OSLO) do
     local value = record[name]
     if IN_JSON[name] and value ~= nil then
@@ -316,41 +323,34 @@ local function put_call(tree, message, context)
   return status, cause
 end
 
-local function put_experts(tree, message, status, cause)
-  local hot, experts = message.hot, fields.experts
-  if hot.reason then
-    tree:add_proto_expert_info(experts.undecodable, "The body cannot be decoded: " .. hot.reason)
+-- Tells what the expert says of a message, and nothing else; the tree is left as it is where that is nothing, unless the
+-- protocol itself `is_asked` for.
+function M.brief(tree, message, context)
+  local status, cause
+  local call = message.call
+  if call then
+    status, cause = call.status, call.cause
+    if context.is_revisited then
+      status, cause = context.session.calls:verdict(call)
+    end
   end
-  if hot.failure or status == "failed" then
-    tree:add_proto_expert_info(experts.failed)
-  end
-  if cause == "late_reply" then
-    tree:add_proto_expert_info(experts.late)
-  elseif cause == "no_reply" then
-    tree:add_proto_expert_info(experts.unanswered)
-  end
-  if message.leg == "return" or cause == "reply_unroutable" then
-    local is_reply = hot.kind == "reply" or cause == "reply_unroutable"
-    tree:add_proto_expert_info(is_reply and experts.unroutable or experts.returned)
-  end
-  if message.method.redelivered then
-    tree:add_proto_expert_info(experts.redelivered)
-  end
-  if message.is_repeated then
-    tree:add_proto_expert_info(experts.repeated)
+  local found = remarks.of(message, status, cause)
+  if found or context.is_asked then
+    remarks.put(tree:add(context.proto, context.tvb:range(0, 0)), found)
   end
 end
 
--- Tells below an item what the expert says of a message, and nothing else.
-function M.brief(item, message, session, is_revisited)
-  local status, cause
-  if message.call then
-    status, cause = message.call.status, message.call.cause
-    if is_revisited then
-      status, cause = session.calls:verdict(message.call)
+-- Whether any of the fields with these names, as keys, needs a message's whole body.
+function M.needs_whole(names)
+  if names["oslo.member"] then
+    return true
+  end
+  for name in pairs(IN_JSON) do
+    if names["oslo." .. name] then
+      return true
     end
   end
-  put_experts(item, message, status, cause)
+  return false
 end
 
 -- Adds the tree of a message. `context` has the `proto`, the `session`, the packet's `number`, the `range` of its octets, and
@@ -372,7 +372,7 @@ function M.message(tree, message, context)
   if message.call then
     status, cause = put_call(item, message, context)
   end
-  put_experts(item, message, status, cause)
+  remarks.put(item, remarks.of(message, status, cause))
 end
 
 return M

@@ -16,19 +16,21 @@ function M.new()
 end
 
 local function row_of(self, call)
-  local name = call.kind .. " " .. masktext.mask_text((call.namespace and call.namespace .. "." or "")
-    .. (call.method or call.event_type or "(request not seen)"))
-  local row = self.rows[name]
+  local name = call.kind .. " " .. (call.namespace and call.namespace .. "." or "")
+    .. (call.method or call.event_type or "(request not seen)")
+  local row = self.rows[name] -- what is there is masked, and stays as it is when it is masked again
   if not row then
-    if #self.names >= tables.limits.STATISTICS_KEYS then
-      name = OTHER
-      row = self.rows[name]
-    end
-    if not row then
-      row = { name = name, count = 0, errors = 0, timed = 0, most = 0, buckets = {} }
-      self.rows[name] = row
-      self.names[#self.names + 1] = name
-    end
+    name = masktext.mask_text(name)
+    row = self.rows[name]
+  end
+  if not row and #self.names >= tables.limits.STATISTICS_KEYS then
+    name = OTHER
+    row = self.rows[name]
+  end
+  if not row then
+    row = { name = name, count = 0, errors = 0, timed = 0, most = 0, buckets = {} }
+    self.rows[name] = row
+    self.names[#self.names + 1] = name
   end
   return row
 end
@@ -76,9 +78,12 @@ local function milliseconds(seconds)
   return seconds and string.format("%.1f", seconds * 1000) or "-"
 end
 
+-- One line of the table of methods; names come last, for Wireshark's windows are narrow and break what is longer.
+local HEAD, ROW = "%8s %6s %8s %8s %8s %8s  %s", "%8d %6d %8s %8s %8s %8s  %s"
+
 -- Writes the tables as text.
 function M:render()
-  local lines = { string.format("%-56s %8s %7s %10s %10s %10s %10s", "method", "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms") }
+  local lines = { string.format(HEAD, "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms", "method") }
   local names = {}
   for index, name in ipairs(self.names) do
     names[index] = name
@@ -92,10 +97,10 @@ function M:render()
   end)
   for _, name in ipairs(names) do
     local row = self.rows[name]
+    local most = row.timed > 0 and milliseconds(row.most) or "-"
+    local p50, p95, p99 = percentile(row, 0.5), percentile(row, 0.95), percentile(row, 0.99)
     lines[#lines + 1] = string.format(
-      "%-56s %8d %7d %10s %10s %10s %10s", name, row.count, row.errors, milliseconds(percentile(row, 0.5)),
-      milliseconds(percentile(row, 0.95)), milliseconds(percentile(row, 0.99)),
-      row.timed > 0 and milliseconds(row.most) or "-"
+      ROW, row.count, row.errors, milliseconds(p50), milliseconds(p95), milliseconds(p99), most, name
     )
   end
   lines[#lines + 1] = ""

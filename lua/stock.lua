@@ -9,6 +9,9 @@ local M = {}
 local byte = string.byte
 local HEADER = tables.protocol_header
 local FRAME = tables.frame
+local END = string.char(FRAME.END)
+-- Octets that are read at once: method and content header of nearly all messages.
+local WINDOW = 384
 local KINDS = { [FRAME.METHOD] = true, [FRAME.HEADER] = true, [FRAME.BODY] = true, [FRAME.HEARTBEAT] = true }
 
 -- Finds the connection between two addresses, and whether the client sent the packet. A connection that takes the ports of an
@@ -54,69 +57,85 @@ local function place(session, pinfo)
 end
 
 -- What tells the calls for one packet from each other: TCP may hand over what was reassembled, and then the rest.
-local function key_of(tvb)
+function M.key(tvb)
   return tvb:offset() * 4294967296 + tvb:len()
 end
 
 -- Takes the frames of what TCP hands over, when it is seen for the first time.
-local function collect(session, octets, key, pinfo)
-  local at, size = 1, #octets
+local function collect(session, tvb, pinfo)
+  local at, size = 0, tvb:len()
+  local octets, first = "", 0
   local conversation, from_client
-  while at + 7 <= size do
-    local kind, a, b, c, d, e, f = byte(octets, at, at + 6)
-    local stop = KINDS[kind] and at + 7 + ((c * 256 + d) * 256 + e) * 256 + f
-    local is_header = not stop and string.sub(octets, at, at + 7) == HEADER
-    if not is_header and not (stop and stop <= size and byte(octets, stop) == FRAME.END) then
+  while at + 8 <= size do
+    if at + 8 > first + #octets then
+      octets, first = tvb:raw(at, size - at < WINDOW and size - at or WINDOW), at
+    end
+    local start = at - first + 1
+    local kind, a, b, c, d, e, f = byte(octets, start, start + 6)
+    local length = KINDS[kind] and ((c * 256 + d) * 256 + e) * 256 + f
+    local is_header = not length and string.sub(octets, start, start + 7) == HEADER
+    if not is_header and (not length or at + 8 + length > size) then
       return
     end
     if not conversation then
-      session.number, session.time_ns = pinfo.number, session:time_of(pinfo)
+      session.number, session.time_ns, session.key = pinfo.number, session:time_of(pinfo), M.key(tvb)
       conversation, from_client = place(session, pinfo)
     end
-    session.key = key
     if is_header then
       session:happened(conversation, from_client, { name = "protocol-header" })
       at = at + 8
     else
-      session.at = at + 6
-      conversation[from_client]:frame(kind, a * 256 + b, octets, at + 7, stop)
-      at = stop + 1
+      session.at = at + 7
+      local data, from = octets, start + 7
+      local stop = from + length
+      if stop > #octets then
+        -- Longer than what is at hand: read alone, it need not be copied again.
+        data, from, stop = tvb:raw(at + 7, length), 1, length + 1
+        if tvb:raw(at + 7 + length, 1) ~= END then
+          return
+        end
+      elseif byte(octets, stop) ~= FRAME.END then
+        return
+      end
+      conversation[from_client]:frame(kind, a * 256 + b, data, from, stop)
+      at = at + 8 + length
     end
   end
 end
 
--- Makes the dissector that stands before Wireshark's own. `take(tvb, pinfo, tree)` gives the session where the packet is seen for
--- the first time; `show(tvb, pinfo, tree, key)` shows the messages that this call completed.
+-- Makes the dissector that stands before Wireshark's own. `take(pinfo)` gives the session where the packet is seen for the first
+-- time; `show(tvb, pinfo, tree)` shows the messages that this call completed.
 function M.dissector(take, show)
   local original = Dissector.get("amqp")
+  local call = original.call
   return function(tvb, pinfo, tree)
     local session = take(pinfo)
-    local key = key_of(tvb)
     if session then
-      collect(session, tvb:raw(), key, pinfo)
+      collect(session, tvb, pinfo)
     end
     -- Without it TCP would not put together what the original asks for: each call of a dissector lowers it.
     pinfo.can_desegment = 2
-    local taken = original:call(tvb, pinfo, tree)
-    show(tvb, pinfo, tree, key)
-    return taken
+    -- A packet that is cut short raises an error, which is shown by then.
+    local is_whole, taken = pcall(call, original, tvb, pinfo, tree)
+    show(tvb, pinfo, tree)
+    return is_whole and taken or tvb:len()
   end
 end
 
 -- Whether the packet holds a message's body in one piece, so that it need not be kept.
 function M.holds(message)
-  return message.pieces == 1
+  return message.at ~= nil
 end
 
--- A message's body, and the range of it, where it lies in what TCP handed over.
+-- A message's body, and the range of what it lies in; true where that is the body and nothing else.
 function M.read(message, tvb)
-  if message.pieces == 0 then
-    return "", tvb:range(0, tvb:len())
-  elseif message.pieces == 1 and message.at + message.body_size <= tvb:len() then
+  if message.body_size == 0 then
+    return "", tvb:range(0, tvb:len()), true
+  elseif message.at and message.at + message.body_size <= tvb:len() then
     local range = tvb:range(message.at, message.body_size)
-    return message.body or range:raw(), range
+    return message.body or range:raw(), range, true
   end
-  return message.body, tvb:range(0, tvb:len())
+  return message.body, tvb:range(0, tvb:len()), false
 end
 
 return M

@@ -1,13 +1,8 @@
 -- One line that says what a message is, for the Info column and the head of its tree.
 
 local calls = need("call")
-local masktext = need("masktext")
 
 local M = {}
-
-local function shown(text)
-  return text and masktext.mask_text(text) or ""
-end
 
 local function milliseconds(begin, stop)
   local seconds = calls.between(begin, stop)
@@ -29,7 +24,7 @@ local function of_reply(message)
   if hot.kind == "heartbeat" then
     what = "heartbeat"
   elseif hot.failure then
-    what = "reply failed " .. shown(hot.failure.class)
+    what = "reply failed " .. (hot.failure.class or "")
   elseif hot.ending == nil then
     what = "reply"
   end
@@ -41,7 +36,7 @@ local function of_reply(message)
   return what
 end
 
--- Says what a message is; `message.hot` is its decoded body.
+-- Says what a message is; `message.hot` is the essence of its body.
 function M.of(message)
   local hot = message.hot
   local text
@@ -50,7 +45,7 @@ function M.of(message)
   elseif hot.kind == "reply" or hot.kind == "heartbeat" then
     text = of_reply(message)
   else
-    text = hot.kind .. " " .. shown(hot.method or hot.event_type) .. " → " .. place(message)
+    text = hot.kind .. " " .. (hot.name or "") .. " → " .. place(message)
   end
   if message.leg ~= "publish" then
     text = text .. " [" .. message.leg .. "]"

@@ -5,13 +5,15 @@
 
 local M = {}
 
-local byte, sub = string.byte, string.sub
+local match, sub = string.match, string.sub
 
 local function by_queues(queues, routing_key)
-  for at = #routing_key, 2, -1 do
-    if byte(routing_key, at) == 46 and queues:get(sub(routing_key, 1, at - 1)) then
-      return sub(routing_key, 1, at - 1), sub(routing_key, at + 1)
+  local topic = match(routing_key, "^(.+)%.")
+  while topic do
+    if queues:get(topic) then
+      return topic, sub(routing_key, #topic + 2)
     end
+    topic = match(topic, "^(.+)%.")
   end
   return routing_key, nil
 end

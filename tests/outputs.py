@@ -69,33 +69,31 @@ def commands() -> dict[str, click.Command]:
     return {name: command for name, command in found.items() if command is not None and name not in NOT_RUN}
 
 
-def command_lines(sample: Sample) -> Iterator[list[str]]:
-    """For each format of each command: it alone, and with each of its other options and their choices."""
-    for name, command in commands().items():
-        arguments = [one.name for one in command.params if isinstance(one, click.Argument)]
-        options = [one for one in command.params if isinstance(one, click.Option)]
-        given = [sample.wanted] if "wanted" in arguments else []
-        files = list(map(str, sample.captures)) if "files" in arguments else []
-        assert set(arguments) <= {"wanted", "files", "part"}, f"osloshark {name} has a new argument"
-        formats = next((one.type.choices for one in options if FORMAT in one.opts), [None])
-        for number, chosen in enumerate(formats):
-            base = [name] if chosen is None else [name, FORMAT, str(chosen)]
-            if name == "read" and chosen in ("table", "fields"):
-                base += [f"-e{field}" for field in _MESSAGES]
-            yield [*base, *given, *files]
-            if name == "calls" and chosen == "table":
-                yield [*base, *[f"-e{field}" for field in _CALLS], *given, *files]
-            for option in options:
-                if FORMAT in option.opts or option.name in _SHOWS:
-                    continue
-                if option.is_flag:
-                    yield [*base, option.opts[-1], *given, *files]
-                elif not isinstance(option.type, click.Choice):
-                    yield from (
-                        [*base, option.opts[0], value, *given, *files] for value in sample.of(name, option.name)
-                    )
-                elif not number or option.name != "times":
-                    yield from ([*base, option.opts[0], str(one), *given, *files] for one in option.type.choices)
+def command_lines(sample: Sample, name: str) -> Iterator[list[str]]:
+    """For each format of a command: it alone, and with each of its other options and their choices."""
+    command = commands()[name]
+    arguments = [one.name for one in command.params if isinstance(one, click.Argument)]
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    given = [sample.wanted] if "wanted" in arguments else []
+    files = list(map(str, sample.captures)) if "files" in arguments else []
+    assert set(arguments) <= {"wanted", "files", "part"}, f"osloshark {name} has a new argument"
+    formats = next((one.type.choices for one in options if FORMAT in one.opts), [None])
+    for number, chosen in enumerate(formats):
+        base = [name] if chosen is None else [name, FORMAT, str(chosen)]
+        if name == "read" and chosen in ("table", "fields"):
+            base += [f"-e{field}" for field in _MESSAGES]
+        yield [*base, *given, *files]
+        if name == "calls" and chosen == "table":
+            yield [*base, *[f"-e{field}" for field in _CALLS], *given, *files]
+        for option in options:
+            if FORMAT in option.opts or option.name in _SHOWS:
+                continue
+            if option.is_flag:
+                yield [*base, option.opts[-1], *given, *files]
+            elif not isinstance(option.type, click.Choice):
+                yield from ([*base, option.opts[0], value, *given, *files] for value in sample.of(name, option.name))
+            elif not number or option.name not in ("times", "program"):
+                yield from ([*base, option.opts[0], str(one), *given, *files] for one in option.type.choices)
 
 
 class Done(NamedTuple):

@@ -123,8 +123,9 @@ def test_what_a_terminal_obeys_is_known():
         assert bool(commands_in(text)) is (name not in ("markup", "wide", "graph", "long")), name
 
 
-def test_no_output_of_any_command_commands_a_terminal(sample):
-    for words in outputs.command_lines(sample):
+@pytest.mark.parametrize("command", outputs.commands())
+def test_no_output_of_any_command_commands_a_terminal(sample, command):
+    for words in outputs.command_lines(sample, command):
         done = outputs.run(words, sample.folder / "output")
         line = f"osloshark {' '.join(words)!r}"
         assert done.status in (0, 1, 2), line

@@ -1,7 +1,6 @@
 """``osloshark lua``: the plugin for Wireshark."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
@@ -10,7 +9,7 @@ from dissector.cli.output import Output, OutputClosed
 from dissector.cli.telling import tell
 from dissector.errors import UsageError
 from dissector.interop import lua
-from dissector.interop.install import install, uninstall
+from dissector.interop.install import Change, install, uninstall
 
 EPILOG = """\b
 Examples:
@@ -43,8 +42,8 @@ def command(output: str | None, *, wants_install: bool, wants_uninstall: bool, p
         if output is not None:
             raise UsageError("-o names where to write the plugin; --install and --uninstall ask Wireshark for that")
         if wants_install:
-            return _tell("installed", install(with_profile=profile), "nothing is installed")
-        return _tell("removed", uninstall(with_profile=profile), "there is nothing to remove")
+            return _tell(install(with_profile=profile), "nothing is installed")
+        return _tell(uninstall(with_profile=profile), "there is nothing to remove")
     if profile:
         raise UsageError("--profile goes with --install or --uninstall")
     try:
@@ -55,10 +54,10 @@ def command(output: str | None, *, wants_install: bool, wants_uninstall: bool, p
     return 0
 
 
-def _tell(what: str, paths: Iterable[Path], nothing: str) -> int:
+def _tell(changes: Iterable[Change], nothing: str) -> int:
     told = False
-    for path in paths:
-        tell(f"{what} {path}")
+    for change in changes:
+        tell(f"{change.what} {change.path}{change.remark}")
         told = True
     if not told:
         tell(nothing)

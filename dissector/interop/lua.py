@@ -34,6 +34,7 @@ GROUPS: Final = ("amqp", "oslo", "body", "rpc")
 
 PLUGIN_LIMITS: Final = (
     "PLUGIN_BODY_BYTES",
+    "PLUGIN_CHECKED_BYTES",
     "PLUGIN_COMPRESSED_BYTES",
     "PLUGIN_KEPT_BYTES",
     "PLUGIN_MEMBERS",

@@ -1,5 +1,6 @@
 """A profile for Wireshark: columns and colours for RPC."""
 
+import hashlib
 from typing import Final
 
 NAME: Final = "osloshark"
@@ -38,9 +39,23 @@ def _color(parts: tuple[int, int, int]) -> str:
     return ",".join(map(str, parts))
 
 
+_HEAD: Final = "# Written by osloshark, sha256 of the rest: "
+
+
+def _signed(text: str) -> str:
+    return f"{_HEAD}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
+def is_as_written(text: str) -> bool:
+    """Tell whether a file of a profile is as some version of osloshark wrote it: Wireshark writes its own head."""
+    head, _, rest = text.partition("\n")
+    return _signed(rest) == f"{head}\n{rest}"
+
+
 FILES: Final = {
-    "preferences": f"# Columns of osloshark's profile.\ngui.column.format: \n\t{_columns()}\n",
-    "colorfilters": "# Colours of osloshark's profile.\n"
-    + "".join(f"@{name}@{rule}@[{_color(back)}][{_color(fore)}]\n" for name, rule, back, fore in _COLORS),
+    "preferences": _signed(f"gui.column.format: \n\t{_columns()}\n"),
+    "colorfilters": _signed(
+        "".join(f"@{name}@{rule}@[{_color(back)}][{_color(fore)}]\n" for name, rule, back, fore in _COLORS)
+    ),
 }
 """The profile's files by name."""

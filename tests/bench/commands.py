@@ -3,8 +3,10 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from dissector.interop import lua
 from tests.cli.command import COMMAND
 
 from .captures import Capture, slice_of
@@ -46,6 +48,26 @@ def tshark_fields(path: str) -> list[str]:
     return ["tshark", "-r", path, "-Y", WANTED, "-T", "fields", *[w for name in _TSHARK_FIELDS for w in ("-e", name)]]
 
 
+def _plugin(path: str) -> Iterator[Command]:
+    """Give what Wireshark's packet list, a filter and fields take without the plugin, and with it."""
+    named = "oslo.kind,oslo.method"
+    for options, filtered, its_own in (
+        ("", [], []),
+        (" -Y", ["-Y", "amqp.channel"], ["-Y", "oslo.kind"]),
+        (
+            " -T fields",
+            ["-T", "fields", "-e", "amqp.channel", "-e", "amqp.method.class"],
+            ["-o", f"oslo.only_fields:{named}", "-T", "fields", "-e", "oslo.kind", "-e", "oslo.method"],
+        ),
+    ):
+        for name, words in (
+            (f"tshark{options} without the plugin", filtered),
+            (f"tshark{options} with the plugin", ["-X", f"lua_script:{lua.TARGET}", *its_own]),
+        ):
+            shown = shlex.join(["tshark", "-r", "FILE", *words]).replace(str(lua.TARGET), "lua/osloshark.lua")
+            yield Command(name, ["tshark", "-r", path, *words], 1, shown)
+
+
 def _peer(name: str, path: str) -> list[str]:
     return [sys.executable, "-m", "tests.bench.peers", name, path]
 
@@ -64,6 +86,7 @@ def commands(capture: Capture, *, is_large: bool) -> list[Command]:
     found.append(Command("tshark -T fields", tshark_fields(path), 1, shlex.join(tshark_fields("FILE"))))
     if not is_large:
         found.append(Command("tshark -T json", ["tshark", "-r", path, "-T", "json"], 1, "tshark -r FILE -T json"))
+        found.extend(_plugin(path))
         opening = slice_of(capture, OPENING)
         for name, packets in _SLICES.items():
             some = min(packets, capture.packets)

@@ -59,6 +59,23 @@ def test_installed_it_is_used_and_uninstalled_it_is_gone(home):
 
 
 @pytest.mark.tshark
+def test_a_profile_that_was_changed_stays(home):
+    run("--install", "--profile", env=home)
+    (preferences,) = Path(home["HOME"]).rglob("preferences")
+    written = preferences.read_text()
+    preferences.write_text(written.replace("Topic", "My topic"))
+    for option in ("--install", "--uninstall"):
+        done = run(option, "--profile", env=home)
+        assert done.returncode == 0
+        assert f"kept {preferences}, which was changed" in done.stderr
+        assert "My topic" in preferences.read_text()
+    assert files(home["HOME"]) == {"preferences"}
+    preferences.write_text(written)
+    assert "removed" in run("--uninstall", "--profile", env=home).stderr
+    assert files(home["HOME"]) == set()
+
+
+@pytest.mark.tshark
 def test_a_foreign_file_stays(home):
     run("--install", env=home)
     (installed,) = Path(home["HOME"]).rglob("osloshark.lua")

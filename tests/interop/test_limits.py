@@ -54,6 +54,12 @@ def test_large_compressed_bodies_are_told(limited):
     assert "compression application/x-gzip: damaged, too large, or more" in output
 
 
+def test_of_large_compressed_bodies_the_size_alone_is_checked(limited):
+    output = messages("compressed-unicode", lua.TARGET)
+    assert messages("compressed-unicode", limited("PLUGIN_CHECKED_BYTES", 0)) == output
+    assert output
+
+
 @pytest.mark.parametrize("name", ["PLUGIN_MEMO_ENTRIES", "PLUGIN_MEMO_BYTES"])
 def test_what_is_remembered_does_not_show(limited, name):
     assert messages("demo", limited(name, 1)) == messages("demo", lua.TARGET)

@@ -11,12 +11,12 @@ from dissector.interop.lua import main, sources
 
 KNOWN = {
     # Lua
-    "error", "ipairs", "math", "package", "pairs", "pcall", "print", "select", "setmetatable", "string", "table",
-    "tonumber", "tostring", "type",
+    "collectgarbage", "error", "ipairs", "math", "package", "pairs", "pcall", "print", "select", "setmetatable",
+    "string", "table", "tonumber", "tostring", "type",
     # Wireshark
-    "ByteArray", "Dissector", "DissectorTable", "Field", "Listener", "MENU_TOOLS_UNSORTED", "Pref", "Proto",
+    "ByteArray", "bit", "Dissector", "DissectorTable", "Listener", "MENU_TOOLS_UNSORTED", "Pref", "Proto",
     "ProtoExpert", "ProtoField", "TextWindow", "UInt64", "apply_filter", "base", "expert", "frametype", "gui_enabled",
-    "register_menu", "register_packet_menu", "register_postdissector", "set_filter",
+    "register_menu", "register_packet_menu", "rex_pcre2", "set_filter",
 }  # fmt: skip
 """Every global that the plugin reads; it writes none."""
 

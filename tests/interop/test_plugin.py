@@ -1,18 +1,23 @@
 """What the plugin does in Wireshark besides showing the fields, under real tshark."""
 
+import gzip
 import json
 import re
 import shutil
+import struct
 import subprocess
 
 import pytest
+from pika import BasicProperties
 
 from dissector.interop import lua
 
 from .. import canary
-from ..amqp.amqp_frames import publish
+from ..amqp.amqp_frames import PROTOCOL_HEADER, publish
 from ..lab import truth
+from ..net.packets import SYN, segment
 from ..test_against_tshark import GREETING, write
+from . import wild
 from .plugin import OWN_FRAMING, RENAMED, SHARED, tshark
 
 pytestmark = pytest.mark.tshark
@@ -101,16 +106,61 @@ def test_an_undecodable_body_is_told(tmp_path):
 
 
 def test_bodies_over_frames_and_segments_are_a_data_source():
-    path = truth.captures()["big-bodies"]
-    assert "AMQP body (" in tshark(path, "-V", "-x", "-O", "oslo", "-Y", "amqp.body_size > 131064")
-    assert "oslo.message, decoded, secrets masked" in tshark(path, "-V", "-x", "-O", "oslo", "-Y", "oslo")
+    output = tshark(truth.captures()["big-bodies"], "-V", "-x", "-O", "oslo", "-Y", "amqp.body_size > 131064")
+    assert "AMQP body (" in output
+    assert "oslo.message, decoded, secrets masked" in output
 
 
 def test_statistics_at_the_end():
     output = tshark(DEMO, "-q", "-X", "lua_script1:stats")
-    calls = re.search(r"^call report_state +(\d+) +(\d+) +[\d.]+", output, re.MULTILINE)
+    calls = re.search(r"^ +(\d+) +(\d+)( +[\d.]+){4}  call report_state$", output, re.MULTILINE)
     assert int(calls[1]) > 3
     assert "slowest ms" in output
+
+
+@pytest.mark.parametrize("ports", ["5672,5673", "5673,5672", "5670-5680"])
+@pytest.mark.parametrize("options", [(), OWN_FRAMING], ids=["stock", "own"])
+def test_brokers_on_several_ports(ports, options):
+    assert len(tshark(DEMO, "-Y", "oslo", "-o", f"oslo.ports:{ports}", *options).splitlines()) == 82
+
+
+def test_ports_are_given_back():
+    """On a port of no broker Wireshark's own dissector goes on as without the plugin."""
+    assert not tshark(DEMO, "-Y", "oslo", "-o", "oslo.ports:1")
+    assert tshark(DEMO, "-Y", "amqp.method.class", "-o", "oslo.ports:1")
+
+
+def test_only_fields_that_are_named():
+    names = ("oslo.kind", "rpc.status", "rpc.api_version", "oslo.args")
+    fields = ["-T", "fields", "-e", "frame.number", *(word for name in names for word in ("-e", name))]
+    assert tshark(DEMO, *fields, "-o", f"oslo.only_fields:{','.join(names)}") == tshark(DEMO, *fields)
+    drawn = tshark(DEMO, "-V", "-O", "oslo", "-o", "oslo.only_fields:oslo.kind")
+    assert "Kind: call" in drawn
+    assert "Method: report_state" not in drawn
+
+
+def test_a_damaged_gzip_body_is_told(tmp_path):
+    """Octets of a stored block are wrong, so that only the checksum tells."""
+    body = gzip.compress(b'{"method": "m", "_unique_id": "u", "args": {"x": "yyy"}}', compresslevel=0)
+    for octets, said in ((body, "cast m → k"), (body.replace(b"yyy", b"yzy"), "undecodable body → k")):
+        frames = publish(1, octets, properties=BasicProperties(headers={"compression": "gzip"}))
+        path = write(tmp_path / "x.pcap", [*GREETING, (True, b"".join(frames))])
+        assert said in tshark(path, "-Y", "oslo")
+
+
+@pytest.mark.parametrize("options", [(), OWN_FRAMING], ids=["stock", "own"])
+def test_a_connection_on_ports_of_an_earlier_one(tmp_path, options):
+    """What the earlier left unfinished is not taken for the beginning of the later."""
+    message = b"".join(publish(1, b'{"method": "m", "_unique_id": "u", "args": {}}'))
+    records = []
+    for sequence, octets in ((100, PROTOCOL_HEADER + message[:-20]), (90_000, PROTOCOL_HEADER + message)):
+        records += [segment(True, sequence, flags=SYN), segment(True, sequence + 1, octets, ack=1)]
+    path = tmp_path / "x.pcap"
+    headed = [struct.pack("<IIII", index, 0, len(record), len(record)) + record for index, record in enumerate(records)]
+    path.write_bytes(wild.FILE_HEADER + b"".join(headed))
+    (line,) = tshark(path, "-Y", "oslo", *options).splitlines()
+    assert line.split()[0] == "4"
+    assert "cast m → k" in line
 
 
 def test_no_file_and_loaded_twice(tmp_path):
