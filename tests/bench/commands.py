@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from dissector.interop import lua
 from tests.cli.command import COMMAND
 
-from .captures import Capture, slice_of
+from .captures import ROOT, Capture, slice_of
 from .peers import WANTED
 from .process import cores
 
@@ -48,6 +47,9 @@ def tshark_fields(path: str) -> list[str]:
     return ["tshark", "-r", path, "-Y", WANTED, "-T", "fields", *[w for name in _TSHARK_FIELDS for w in ("-e", name)]]
 
 
+_PLUGIN: Final = ROOT / "lua" / "osloshark.lua"
+
+
 def _plugin(path: str) -> Iterator[Command]:
     """Give what Wireshark's packet list, a filter and fields take without the plugin, and with it."""
     named = "oslo.kind,oslo.method"
@@ -62,9 +64,9 @@ def _plugin(path: str) -> Iterator[Command]:
     ):
         for name, words in (
             (f"tshark{options} without the plugin", filtered),
-            (f"tshark{options} with the plugin", ["-X", f"lua_script:{lua.TARGET}", *its_own]),
+            (f"tshark{options} with the plugin", ["-X", f"lua_script:{_PLUGIN}", *its_own]),
         ):
-            shown = shlex.join(["tshark", "-r", "FILE", *words]).replace(str(lua.TARGET), "lua/osloshark.lua")
+            shown = shlex.join(["tshark", "-r", "FILE", *words]).replace(str(_PLUGIN), "lua/osloshark.lua")
             yield Command(name, ["tshark", "-r", path, *words], 1, shown)
 
 
