@@ -1,7 +1,10 @@
 """From the byte streams of all connections to messages and events, in the order of their packets."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from operator import attrgetter
+from typing import Final
 
 from dissector import limits
 from dissector.amqp.connection import ConnectionState
@@ -13,6 +16,8 @@ from dissector.amqp.known import Known, KnownConnections
 from dissector.amqp.ordering import Entry, InOrder, place
 from dissector.bounded import remember
 from dissector.net import Connection, Malformed, StreamData, StreamEnd, StreamEvent, StreamGap
+
+_NUMBER: Final = attrgetter("number")
 
 
 class _Direction:
@@ -104,14 +109,14 @@ class Dissection:
         self.counts.malformed += kinds[Malformed]
         return found
 
-    def _tell(self, conversation: _Conversation, events: Iterable[AmqpEvent]) -> None:
-        state, serial = conversation.state, self._serial
-        stream = state.connection.tcp.stream
-        places = place(stream, from_client=False), place(stream, from_client=True)
-        for event in events:
-            serial += 1
-            self._found.append((event.number, places[event.from_client] + serial, event, state))
-        self._serial = serial
+    def _tell(self, conversation: _Conversation, events: Sequence[AmqpEvent]) -> None:
+        """Put events of one direction in their place."""
+        if events:
+            state, serial = conversation.state, self._serial
+            first = place(state.connection.tcp.stream, from_client=events[0].from_client) + serial
+            places = range(first, first + len(events))
+            self._found += zip(map(_NUMBER, events), places, events, repeat(state))
+            self._serial = serial + len(events)
 
     def _take(self, conversation: _Conversation, event: StreamEvent) -> None:
         if isinstance(event, Malformed):

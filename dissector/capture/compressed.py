@@ -6,12 +6,13 @@ read no further (`EXPANSION_RATIO`).
 """
 
 import zlib
-from typing import Final, Protocol
-
-import zstandard
+from typing import TYPE_CHECKING, Final, Protocol
 
 from dissector.capture.sources import RawSource
 from dissector.limits import EXPANSION_FREE_BYTES, EXPANSION_RATIO, GZIP_PIECE_BYTES, PIPE_BYTES, ZSTD_PIECE_BYTES
+
+if TYPE_CHECKING:
+    import zstandard
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW_BITS: Final = 31
@@ -62,7 +63,9 @@ class ByteSource:
         self._input = b""
         self._at = 0
         self._decoder: _Decoder | None = None
-        self._zstd = zstandard.ZstdDecompressor()
+        self._zstd: zstandard.ZstdDecompressor | None = None
+        self._damage: tuple[type[Exception], ...] = (zlib.error,)
+        """What decoders raise."""
         self._members = 0
         self._member_bytes = 0
         self._bytes = 0
@@ -149,7 +152,7 @@ class ByteSource:
         before = self._decoder.copy() if isinstance(self._decoder, _Gzip) else None
         try:
             data = self._decoder.decompress(piece)
-        except (zlib.error, zstandard.ZstdError) as error:
+        except self._damage as error:
             self._ended = True
             data = b"" if before is None else _until_damage(before, piece)
             if self._members and self._member_bytes == 0 and not data:
@@ -167,6 +170,10 @@ class ByteSource:
     def _new_decoder(self) -> _Decoder:
         if self.compression == "gzip":
             return zlib.decompressobj(_GZIP_WINDOW_BITS)
+        if self._zstd is None:
+            import zstandard  # noqa: PLC0415 - slow to import, and few captures need it
+
+            self._zstd, self._damage = zstandard.ZstdDecompressor(), (zstandard.ZstdError,)
         return self._zstd.decompressobj()
 
 

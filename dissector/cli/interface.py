@@ -176,6 +176,8 @@ def open_live(files: tuple[str, ...], ports: tuple[int, ...]) -> Reading | None:
     if context.params.get("saved") is not None:
         raise click.UsageError("-w reads captures twice; on an interface use 'osloshark live -w FILE'", context)
     # Some of it would be imported when it is first needed, and may not be readable for who we become.
+    import hashlib  # noqa: F401, PLC0415
+
     import brotli  # type: ignore[import-untyped]  # noqa: F401, PLC0415
     import zstandard  # noqa: F401, PLC0415
 

@@ -5,7 +5,6 @@ where it will be, so that it can be followed. What is no regular file (a pipe, a
 """
 
 import os
-import secrets
 import signal
 import stat
 import sys
@@ -141,7 +140,7 @@ class Target:
             raise UsageError(f"{self._path}: cannot be written: it is write-protected")
         folder, name = os.path.split(self._path)
         # A name may have 255 bytes; the longest that fits is not needed to tell whose it is.
-        temporary = str(Path(folder) / f".{name[:32]}.{secrets.token_hex(8)}")
+        temporary = str(Path(folder) / f".{name[:32]}.{os.urandom(8).hex()}")
         try:
             self.descriptor = os.open(temporary, _NEW, _MODE)
         except PermissionError:

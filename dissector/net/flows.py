@@ -1,6 +1,6 @@
 """The table of TCP connections, and the keys by which segments find theirs."""
 
-import random
+import os
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
@@ -23,7 +23,7 @@ Key = tuple[int, ...]
 """Both ends of a connection in a fixed order: high and low half of the address, then the port, of each.
 The port's bit 16 tells IPv6 from IPv4."""
 
-_FACTORS: Final = [np.uint64(random.SystemRandom().getrandbits(64) | 1) for _ in range(6)]
+_FACTORS: Final = [np.uint64(int.from_bytes(os.urandom(8)) | 1) for _ in range(6)]
 """Odd factors of this run's hash. It only brings a connection's rows together, so neither a collision nor the
 factors show in the output; drawing them anew keeps a hostile sender from aiming at collisions."""
 

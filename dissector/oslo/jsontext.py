@@ -39,22 +39,17 @@ def loads(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
         return _loads_slowly(text)
 
 
-def check_depth(text: bytes | str, inner: str = "") -> None:
+def check_depth(text: bytes | str) -> None:
     """Raise `Undecodable` where JSON is nested deeper than `limits.JSON_DEPTH`.
 
-    Nearly every text has fewer opening brackets than that, which is quickly seen; those in ``inner``, a string
-    that is known to be in the text, need not be counted. In the other texts strings are cut out and the brackets
-    that remain are counted up and down.
+    Nearly every text has fewer opening brackets than that, which is quickly seen. In the others strings are cut out
+    and the brackets that remain are counted up and down.
     """
-    opening = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
-    if opening <= limits.JSON_DEPTH:
+    octets = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    # To leave them out and to look how much is left takes two thirds of the time of `count`.
+    if 2 * len(octets) - len(octets.replace(b"[", b"")) - len(octets.replace(b"{", b"")) <= limits.JSON_DEPTH:
         return
-    text = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if inner and b"\\u00" not in text:  # "[" and "{" can be written \u005b and \u007b
-        opening -= inner.count("[") + inner.count("{")
-        if opening <= limits.JSON_DEPTH:
-            return
-    marks = text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_MARKS)
+    marks = octets.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_MARKS)
     marks = marks.replace(b'""', b"")  # empty strings, and the seam of two strings: neither changes what is inside
     brackets = b"".join(marks.split(b'"')[::2])
     level = 0

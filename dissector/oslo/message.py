@@ -15,8 +15,7 @@ from msgspec import UNSET, UnsetType
 from dissector.fields import FailureFields
 from dissector.oslo import jsontext
 from dissector.oslo.compression import decompress
-from dissector.oslo.masking import mask
-from dissector.oslo.masktext import mask_text
+from dissector.oslo.masking import mask, mask_name
 from dissector.oslo.undecodable import Undecodable
 
 VERSION_KEY: Final = "oslo.version"
@@ -67,8 +66,15 @@ class HotMessage(msgspec.Struct, frozen=True, gc=False):
         return self.failure is not None
 
 
+class _Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """An envelope and nothing else: whatever is nested is in its message."""
+
+    version: str | None = msgspec.field(name=VERSION_KEY)
+    message: str = msgspec.field(name=MESSAGE_KEY)
+
+
 class Head(msgspec.Struct, gc=False):
-    """The keys of a message that the hot path reads; of an envelope, its two keys."""
+    """The keys of a message that the hot path reads, and those of an envelope, which tell that it is no message."""
 
     enveloped_version: str | UnsetType | None = msgspec.field(default=UNSET, name=VERSION_KEY)
     enveloped_message: str | UnsetType = msgspec.field(default=UNSET, name=MESSAGE_KEY)
@@ -90,6 +96,7 @@ class Head(msgspec.Struct, gc=False):
     message_id: str | None = None
 
 
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _decode_head: Final = msgspec.json.Decoder(Head).decode
 _NULL: Final = msgspec.Raw(b"null")
 _NOT_NULL: Final = msgspec.Raw(b"0")
@@ -123,17 +130,20 @@ def _heads(body: bytes) -> tuple[Head, str | UnsetType | None]:
     try:
         if not body.isascii():
             body.decode()  # the typed decoder does not look into the strings that it skips
-        head = _decode_head(body)
-        envelope, inner = head.enveloped_version, head.enveloped_message
-        if envelope is UNSET or inner is UNSET:
-            jsontext.check_depth(body)
-            return head, UNSET
-        jsontext.check_depth(body, inner)
-        jsontext.check_depth(inner)
-        return _decode_head(inner), envelope
+        try:
+            envelope = _decode_envelope(body)
+        except msgspec.ValidationError:
+            head = _decode_head(body)
+            if head.enveloped_version is UNSET or head.enveloped_message is UNSET:
+                jsontext.check_depth(body)
+                return head, UNSET
+        else:
+            jsontext.check_depth(envelope.message)
+            return _decode_head(envelope.message), envelope.version
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        message, envelope = open_envelope(jsontext.loads(body))
-        return head_of(message), envelope
+        pass
+    message, version = open_envelope(jsontext.loads(body))
+    return head_of(message), version
 
 
 def open_envelope(value: Any) -> tuple[dict[str, Any], str | UnsetType | None]:  # noqa: ANN401 - any JSON value
@@ -218,7 +228,7 @@ def summarise(
         return None
     names: list[str | None] = [head.method, head.namespace, head.event_type, head.publisher_id]
     if not show_secrets:
-        names = [name and mask_text(name) for name in names]
+        names = [name and mask_name(name) for name in names]
     method, namespace, event_type, publisher_id = names
     return HotMessage(
         kind,

@@ -6,6 +6,8 @@ A name is matched in any case, with any sign or none between its words (``privat
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 STRUTILS_KEYS: Final = (
@@ -42,9 +44,16 @@ def _needed(keys: tuple[str, ...]) -> tuple[str, ...]:
     # Those with more words match more: ``admin_pass`` also what ``adminpass`` does.
     kept: list[str] = []
     for key in sorted(keys, key=lambda key: (len(key.replace("_", "")), -key.count("_"))):
-        if not any(re.search(_pattern(other), key) for other in kept):
+        if not any(form in key for other in kept for form in _forms(other)):
             kept.append(key)
     return tuple(key for key in keys if key in kept)
+
+
+def _forms(key: str) -> Iterator[str]:
+    """Give what matches `_pattern` and has no other sign than ``_`` between words, as keys have."""
+    first, *words = key.split("_")
+    for signs in product(("", "_"), repeat=len(words)):
+        yield first + "".join(sign + word for sign, word in zip(signs, words, strict=True))
 
 
 STEMS: Final = _needed(STRUTILS_KEYS + FURTHER_KEYS)

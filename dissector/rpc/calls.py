@@ -29,6 +29,10 @@ _TELLING: Final = frozenset({"gap", "basic.consume", "queue.declare"})
 """Events that tell something of requests, beside those that settle their messages."""
 
 
+_TAKEN: Final = (BasicDeliver, BasicGetOk)
+"""The methods by which a message is taken from its queue."""
+
+
 class Calls:
     """Follows all requests. Feed it every event of a reading, in its order, with the hot decode of messages.
 
@@ -200,7 +204,7 @@ class Calls:
         if known is not None and leg.is_seen_twice(known):
             self.counts.seen_twice += 1
             return
-        if isinstance(method, BasicDeliver | BasicGetOk):
+        if isinstance(method, _TAKEN):
             call.redelivered |= method.redelivered
         call.acks_missing += 1
         self._await_settling(call, leg)

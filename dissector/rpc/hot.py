@@ -1,6 +1,5 @@
 """The hot decode of a message, made once for all who look at it."""
 
-from hashlib import blake2b
 from operator import attrgetter
 from typing import Final
 
@@ -59,8 +58,8 @@ _shown: Final = _decoding(show_secrets=True)
 
 def _with_short_names(found: HotMessage) -> HotMessage:
     names = _names_of(found)
-    if max(map(len, filter(None, names)), default=0) <= limits.NAME_CHARS:
-        return found
+    if len("".join(filter(None, names))) <= limits.NAME_CHARS:
+        return found  # nearly always; the longest is looked for where that does not tell
     values = zip(_NAMES, names, strict=True)
     return replace(found, **{name: _shortened(value) for name, value in values if value is not None})
 
@@ -68,5 +67,7 @@ def _with_short_names(found: HotMessage) -> HotMessage:
 def _shortened(name: str) -> str:
     if len(name) <= limits.NAME_CHARS:
         return name
+    from hashlib import blake2b  # noqa: PLC0415 - slow to import, and such names are rare
+
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
     return f"{name[: limits.NAME_CHARS - 1 - len(digest)]}…{digest}"
