@@ -2,6 +2,6 @@
 
 from dissector.amqp.counts import AmqpCounts
 from dissector.amqp.dissection import Dissection
-from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message
+from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message, sample
 
-__all__ = ["AmqpConnection", "AmqpCounts", "AmqpEvent", "Dissection", "Event", "Message"]
+__all__ = ["AmqpConnection", "AmqpCounts", "AmqpEvent", "Dissection", "Event", "Message", "sample"]

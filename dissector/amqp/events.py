@@ -87,6 +87,16 @@ class Message(msgspec.Struct, gc=False):
     """On deliver and get: the queue that it was taken from, where the basic.consume or basic.get was seen."""
 
 
+_STRIDE: Final = 16
+
+
+def sample(body: bytes) -> bytes:
+    """Give every 16th octet of a body: to look it up by these, and compare it as a whole where that finds one, costs a
+    tenth of what it costs to hash it. Each id in it, of 32 digits, gives two.
+    """
+    return body[::_STRIDE]
+
+
 GAP_OF_UNKNOWN_SIZE: Final = "bytes are missing"
 """``detail`` of a gap where nobody can tell how many bytes are missing: what follows may be another connection."""
 

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from dissector.amqp import AmqpEvent, Message
+from dissector.amqp import AmqpEvent, Message, sample
 from dissector.errors import WorkerError
 from dissector.parallel.alone import Done
 from dissector.parallel.process import Process
@@ -20,8 +20,8 @@ from dissector.parallel.worker import Failure, run
 R = TypeVar("R")
 M = TypeVar("M")
 
-_HERE: Final = -1
-"""Stands for the worker of an event that there is no work on."""
+_Place = tuple[int, int]
+"""Where the result of the work on an event will be: the worker, and the index in what it sends."""
 
 
 class _Batch(msgspec.Struct, Generic[M]):
@@ -29,8 +29,8 @@ class _Batch(msgspec.Struct, Generic[M]):
 
     mark: M
     events: list[AmqpEvent]
-    workers: list[int]
-    """That of each event, or `_HERE`."""
+    places: list[_Place | None]
+    """That of each event; None where there is no work on it."""
     missing: set[int]
     """Workers whose results have not come yet."""
     made: dict[int, list[Any]]
@@ -94,17 +94,25 @@ class Crew(Generic[R, M]):
     def _spread(self, events: list[AmqpEvent], mark: M) -> None:
         task, jobs = self._task, len(self._processes)
         parcels: list[list[Any]] = [[] for _ in range(jobs)]
-        workers: list[int] = []
+        places: list[_Place | None] = []
+        known: dict[bytes | int, tuple[Any, _Place]] = {}
         for event in events:
             sent = task.send(event)
             if sent is None:
-                workers.append(_HERE)
+                places.append(None)
                 continue
-            worker = hash(event.body if isinstance(event, Message) else event.number) % jobs
+            key = sample(event.body) if isinstance(event, Message) else event.number
+            same = known.get(key)
+            if same is not None and same[0] == sent:
+                places.append(same[1])
+                continue
+            worker = hash(key) % jobs
+            place = worker, len(parcels[worker])
             parcels[worker].append(sent)
-            workers.append(worker)
+            known[key] = sent, place
+            places.append(place)
         busy = {worker for worker, parcel in enumerate(parcels) if parcel}
-        self._batches.append(_Batch(mark, events, workers, busy, {}))
+        self._batches.append(_Batch(mark, events, places, busy, {}))
         for worker in busy:
             self._processes[worker].send(pickle.dumps(parcels[worker], pickle.HIGHEST_PROTOCOL))
 
@@ -138,10 +146,9 @@ class Crew(Generic[R, M]):
         batch.made[worker] = made
 
     def _joined(self, batch: _Batch[M]) -> Done[R, M]:
-        join = self._task.join
-        made = {worker: iter(results) for worker, results in batch.made.items()}
+        join, made = self._task.join, batch.made
         results = [
-            join(event, None if worker == _HERE else next(made[worker]))
-            for event, worker in zip(batch.events, batch.workers, strict=True)
+            join(event, None if place is None else made[place[0]][place[1]])
+            for event, place in zip(batch.events, batch.places, strict=True)
         ]
         return Done(batch.mark, results)

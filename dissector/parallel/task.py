@@ -11,7 +11,7 @@ class Task(Protocol[R_co]):
     """Makes a result of each event: ``join(event, work(send(event)))``."""
 
     def send(self, event: AmqpEvent) -> Any:  # noqa: ANN401 - anything that pickle takes
-        """Give what `work` needs of an event; None where there is no work on it."""
+        """Give what `work` needs of an event; None where there is no work on it. Of equal ones one may be worked on."""
         ...
 
     def work(self, sent: Any) -> Any:  # noqa: ANN401 - what `send` gave; anything that pickle takes

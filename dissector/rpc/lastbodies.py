@@ -1,12 +1,12 @@
 """What was made of the last bodies: what the broker delivers it was sent just before, octet by octet the same."""
 
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import UNSET
 
 from dissector import limits
-from dissector.amqp import Message
+from dissector.amqp import Message, sample
 
 T = TypeVar("T")
 
@@ -33,11 +33,6 @@ def body_of(message: Message) -> Body:
     return message.body, message.method.exchange, compression_of(message), expiration_of(message)
 
 
-_STRIDE: Final = 16
-"""A body is looked up by every so many of its octets, and compared as a whole where that finds one: to hash all of it
-costs ten times as much. Each id in it, of 32 digits, gives two."""
-
-
 class LastBodies(Generic[T]):
     """Decodes a body, or gives what the same body was decoded to a moment ago: take that as read-only.
 
@@ -57,7 +52,7 @@ class LastBodies(Generic[T]):
 
     def decode_body(self, body: Body) -> T:
         """Decode a body."""
-        key = body[0][::_STRIDE]
+        key = sample(body[0])
         known = self._known.get(key)
         return known[1] if known is not None and known[0] == body else self._anew(key, body)
 
