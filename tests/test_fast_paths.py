@@ -35,8 +35,10 @@ def by_segments(monkeypatch):
 
 def forgetful(monkeypatch):
     monkeypatch.setattr(LastBodies, "decode_body", lambda self, body: self._decode(*body))
-    monkeypatch.setattr(masking, "_is_plain", lambda _: False)
-    monkeypatch.setattr(masking, "_remembered", masking._judge)
+    monkeypatch.setattr(limits, "TEXT_CACHE_CHARS", -1)
+    monkeypatch.setattr(limits, "KEY_CACHE_CHARS", -1)
+    masking._plain_texts.clear()
+    masking._plain_keys.clear()
     monkeypatch.setattr(limits, "PROPERTIES_MEMO_BYTES", -1)
     record._shown_properties.clear()
 

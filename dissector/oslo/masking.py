@@ -86,14 +86,11 @@ def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK
     if depth >= limits.JSON_DEPTH:
         return MASK if value else value
     changed: dict[Any, Any] | None = None
-    renamed: dict[Any, str] = {}
-    key_chars, text_chars = limits.KEY_CACHE_CHARS, limits.TEXT_CACHE_CHARS
+    renamed: dict[Any, str] | None = None
     for key, item in value.items():
-        name = key if type(key) is str else str(key)
-        verdict = _remembered(name) if len(name) <= key_chars else _judge(name)
-        if verdict is _PLAIN:
+        if key in _plain_keys or (verdict := _verdict_on(key)) is _PLAIN:
             kind = type(item)
-            if kind is str and len(item) <= text_chars and _is_plain(item):
+            if kind is str and (item in _plain_texts or _is_plain(item)):
                 continue
             masker = _MASKERS.get(kind)
             if masker is None:
@@ -103,25 +100,24 @@ def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK
             masked = _hide(item) if verdict.secret else _mask(item, depth + 1)
             if verdict.is_value and names_value(value):
                 masked = _hide(item)
-            if verdict.shown != name:
+            if verdict.shown != str(key):
+                renamed = {} if renamed is None else renamed
                 renamed[key] = verdict.shown
         if masked is not item:
             if changed is None:
                 changed = dict(value)
             changed[key] = masked
-    if changed is None:
-        changed = value
-    return {renamed.get(key, key): item for key, item in changed.items()} if renamed else changed
+    shown = value if changed is None else changed
+    return shown if renamed is None else {renamed.get(key, key): item for key, item in shown.items()}
 
 
 def _mask_list(value: list[Any] | tuple[Any, ...], depth: int) -> Any:  # noqa: ANN401 - MASK or a list
     if depth >= limits.JSON_DEPTH:
         return MASK if value else value
     changed: list[Any] | None = None
-    text_chars = limits.TEXT_CACHE_CHARS
     for index, item in enumerate(value):
         kind = type(item)
-        if kind is str and len(item) <= text_chars and _is_plain(item):
+        if kind is str and (item in _plain_texts or _is_plain(item)):
             continue
         masker = _MASKERS.get(kind)
         if masker is None:
@@ -161,13 +157,19 @@ def _may_be_json(text: str) -> bool:
 
 def mask_name(name: str) -> str:
     """Mask the secrets in a name, as `mask_text` does; it is quick where the same few are said again and again."""
-    return name if len(name) <= limits.TEXT_CACHE_CHARS and _is_plain(name) else mask_text(name)
+    return name if name in _plain_texts or _is_plain(name) else mask_text(name)
 
 
-@lru_cache(limits.TEXT_CACHE_ENTRIES)
+_plain_texts: Final[set[str]] = set()
+"""Short texts that are known to be plain: most are said again and again, and to look here costs less than a call."""
+
+
 def _is_plain(text: str) -> bool:
-    """Tell whether a short text, which is no JSON, holds no secret; remembered, for most are said again and again."""
-    return text[:1] not in _JSON_STARTS and mask_text(text) == text
+    """Tell whether a short text, which is no JSON, holds no secret; remember it where it holds none."""
+    if len(text) > limits.TEXT_CACHE_CHARS or text[:1] in _JSON_STARTS or mask_text(text) != text:
+        return False
+    _remember(_plain_texts, text, limits.TEXT_CACHE_ENTRIES)
+    return True
 
 
 def _mask_raw(value: bytes, _depth: int) -> bytes:
@@ -214,6 +216,26 @@ def _judge(key: str) -> _Verdict:
 
 
 _remembered: Final = lru_cache(limits.KEY_CACHE_ENTRIES)(_judge)
+
+_plain_keys: Final[set[Any]] = set()
+"""Short keys on which the verdict is known to be `_PLAIN`."""
+
+
+def _verdict_on(key: Any) -> _Verdict:  # noqa: ANN401 - a key of a dict
+    name = str(key)
+    if len(name) > limits.KEY_CACHE_CHARS:
+        return _judge(name)
+    verdict = _remembered(name)
+    if verdict is _PLAIN and type(key) is str:
+        _remember(_plain_keys, key, limits.KEY_CACHE_ENTRIES)
+    return verdict
+
+
+def _remember(known: set[Any], text: str, limit: int) -> None:
+    """Enter a text; where there are too many begin anew, for to judge a text again does no harm."""
+    if len(known) >= limit:
+        known.clear()
+    known.add(text)
 
 
 def _hides_more(text: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value

@@ -11,6 +11,8 @@ _UNSEEN: Final = re.compile(
 """What Python calls printable and nobody sees: the rest of Unicode's default ignorable code points
 (``Default_Ignorable_Code_Point`` in DerivedCoreProperties.txt), and the empty Braille pattern."""
 
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+
 
 def escape(text: str) -> str:
     r"""Write out what is not printable: controls, line breaks, bidirectional overrides, unassigned characters.
@@ -33,11 +35,13 @@ def _python_escape(char: str) -> str:
 
 def columns(text: str) -> int:
     """Give the columns that escaped text takes on a terminal: two for wide characters, none for combining marks."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    found = len(text)
+    for char in () if text.isascii() else _NOT_ASCII.findall(text):
+        if unicodedata.combining(char):
+            found -= 1
+        elif unicodedata.east_asian_width(char) in "WF":
+            found += 1
+    return found
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:

@@ -1,10 +1,14 @@
 """``-T jsonl``: one JSON object a line, the records of `dissector.fields`."""
 
 import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
+from dissector import limits
 from dissector.amqp import AmqpEvent, Message
+from dissector.oslo import decode
+from dissector.rpc.lastbodies import LastBodies
 from dissector.views.escape import escape_with
-from dissector.views.record import event_record, record
+from dissector.views.record import event_record, record_with
 
 
 class JsonlView:
@@ -14,11 +18,13 @@ class JsonlView:
         self._show_secrets = show_secrets
         self._events = events
         self._encode = msgspec.json.Encoder().encode
+        self._bodies = LastBodies(self._encoded, limits.DECODED_BODIES_BYTES)
 
     def feed(self, event: AmqpEvent) -> bytes:
         """Give a message's line."""
         if isinstance(event, Message):
-            return json_line(self._encode(record(event, show_secrets=self._show_secrets)))
+            oslo, body = self._bodies.decode(event)
+            return json_line(self._encode(record_with(event, oslo, body, show_secrets=self._show_secrets)))
         if self._events:
             return json_line(self._encode(event_record(event, show_secrets=self._show_secrets)))
         return b""
@@ -32,6 +38,16 @@ class JsonlView:
     def finish(self) -> bytes:
         """Give nothing: no line is held back."""
         return b""
+
+    def _encoded(
+        self, body: bytes, exchange: str, compression: str | None, expiration: str | None
+    ) -> tuple[Raw, Raw | UnsetType]:
+        """Encode what a body says; it is the same on all legs of a message."""
+        decoded = decode(
+            body, exchange=exchange, compression=compression, expiration=expiration, show_secrets=self._show_secrets
+        )
+        encode = self._encode
+        return Raw(encode(decoded.oslo)), UNSET if decoded.body is UNSET else Raw(encode(decoded.body))
 
 
 def json_line(encoded: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """From a message to its record: the typed form of what ``-T jsonl`` writes."""
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -98,8 +98,13 @@ def reply_text(method: BasicReturn, *, show_secrets: bool) -> str:
 
 def record(message: Message, *, show_secrets: bool = False) -> MessageRecord:
     """Make the record of a message, in full depth. Secrets are masked as ``***`` unless ``show_secrets``."""
-    connection, method = message.connection, message.method
     decoded = decode_body(message, show_secrets=show_secrets)
+    return record_with(message, decoded.oslo, decoded.body, show_secrets=show_secrets)
+
+
+def record_with(message: Message, oslo: Any, body: Any, *, show_secrets: bool) -> MessageRecord:  # noqa: ANN401
+    """Make the record of a message with the last two fields of `MessageRecord`, in whatever form is to be encoded."""
+    connection, method = message.connection, message.method
     return MessageRecord(
         FrameFields(message.number, message.numbers, seconds(message.time_ns)),
         *_ends(connection.tcp, message.from_client),
@@ -122,8 +127,8 @@ def record(message: Message, *, show_secrets: bool = False) -> MessageRecord:
             properties=properties_of(message, show_secrets=show_secrets),
             body_size=len(message.body),
         ),
-        decoded.oslo,
-        decoded.body,
+        oslo,
+        body,
     )
 
 

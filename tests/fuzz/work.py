@@ -59,7 +59,8 @@ TABLES: dict[str, Callable[[bytes], Any]] = {"decode, mask, encode": _table}
 def calls(work: Callable[[bytes], Any], data: bytes) -> int:
     """Count the calls, of functions in Python and in C, that some work takes, nothing remembered of the last."""
     count = 0
-    masking._is_plain.cache_clear()
+    masking._plain_texts.clear()
+    masking._plain_keys.clear()
     masking._remembered.cache_clear()
 
     def note(_frame: object, event: str, _argument: object) -> None:
