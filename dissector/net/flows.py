@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -137,12 +137,14 @@ class Flow:
     @property
     def is_over(self) -> bool:
         """Whether both directions have ended; never for a connection that is not watched."""
-        return self.low is not None and all(half.ended and not half.is_waiting for half in self.halves)
+        low, high = self.low, self.high
+        return low is not None and high is not None and low.ended and high.ended and not self.is_waiting
 
     @property
     def is_waiting(self) -> bool:
         """Whether a direction waits for something (see `HalfStream`)."""
-        return any(half.is_waiting for half in self.halves)
+        low, high = self.low, self.high
+        return low is not None and high is not None and (low.is_waiting or high.is_waiting)
 
     @property
     def stream(self) -> int:
@@ -217,21 +219,21 @@ class FlowTable:
             if key in self._flows:
                 self._flows.move_to_end(key)
 
-    def retire(self, key: Key) -> None:
+    def retire(self, key: Key, flow: Flow) -> None:
         """Note that a connection has closed; the first one closed is forgotten where there are too many."""
-        oldest = remember(self._over, key, self._flows[key], limits.CLOSED_CONNECTIONS)
+        oldest = remember(self._over, key, flow, limits.CLOSED_CONNECTIONS)
         if oldest is not None and oldest[1].is_over and self._flows.get(oldest[0]) is oldest[1]:
             del self._flows[oldest[0]]
 
-    def make_room(self, first_rows: Mapping[Key, int], row: int) -> tuple[Key, Flow] | None:
-        """Push out the longest silent connection where ``row`` made them too many; None where it did not.
+    def make_room(self, has_spoken: Callable[[Key], bool]) -> tuple[Key, Flow] | None:
+        """Push out the longest silent connection where there are too many; None where there are not.
 
-        ``first_rows`` are the first rows of the connections in this batch, which has no more rows than
-        `limits.CONNECTIONS`: so there is one that has not spoken in it before ``row``.
+        It is none that ``has_spoken`` in this batch so far, which has no more rows than `limits.CONNECTIONS`: so there
+        is another.
         """
         while len(self._flows) > limits.CONNECTIONS:
             key, flow = self._flows.popitem(last=False)
-            if first_rows.get(key, row + 1) > row:
+            if not has_spoken(key):
                 return key, flow
             self._flows[key] = flow
         return None

@@ -5,7 +5,7 @@ Segments are sorted by direction, and where those of a direction follow on from 
 segment by segment, and what comes behind it is joined again.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import accumulate
 from typing import Final
@@ -22,6 +22,7 @@ from dissector.net.ip import ACK, FIN, RST, SYN, Segments
 from dissector.net.link import Columns
 
 _CONTROL: Final = FIN | SYN | RST
+_NONE: Final[dict[int, Flow]] = {}
 _NO_ROW: Final = -1
 """Comes before every row of a batch."""
 
@@ -59,7 +60,7 @@ class Join:
         self.part_key = keys.at(first)
         self.part_from_low = keys.from_low[first].tolist()
         self.part_first: list[int] = first.tolist()
-        self.part_last: list[int] = last.tolist()
+        self.part_by_last: list[int] = np.argsort(last).tolist()
 
         # Of each part, the rows that say something about what follows what: a bare acknowledgment does not.
         is_control = (rows.flags & _CONTROL) != 0
@@ -108,20 +109,22 @@ class Join:
             groups.setdefault(key, []).append(part)
         flows, reopened = self._flows(groups, events)
         for key, parts in groups.items():
-            for flow in (flows[key], *reopened.get(key, {}).values()):
-                if flow.is_half_open and (key in reopened or not self._stays_half_open(flow, parts)):
-                    flow.make_halves()
-            if not flows[key].halves and key not in reopened:
+            flow, again = flows[key], reopened.get(key, _NONE)
+            for each in (flow, *again.values()) if again or flow.low is None else ():
+                if each.is_half_open and (again or not self._stays_half_open(each, parts)):
+                    each.make_halves()
+            if not again and not flow.halves:
                 continue
-            if key in reopened or not self._join(flows[key], parts, events):
-                events += self._careful(flows[key], parts, reopened.get(key, {}))
-            for flow in (flows[key], *reopened.get(key, {}).values()):
-                if flow.is_waiting:
-                    self.waiting[flow.stream] = flow
-                self.recent += [half for half in flow.halves if half.recent]
-            latest = self.table.find(key)
+            if again or not self._join(flow, parts, events):
+                events += self._careful(flow, parts, again)
+                for each in (flow, *again.values()):
+                    if each.is_waiting:
+                        self.waiting[each.stream] = each
+            for each in (flow, *again.values()) if again else (flow,):
+                self.recent += [half for half in each.halves if half.recent]
+            latest = self.table.find(key) if again else flow
             if latest is not None and latest.is_over:
-                self.table.retire(key)
+                self.table.retire(key, latest)
         return events
 
     # -- connections -------------------------------------------------------------------------------------
@@ -134,7 +137,6 @@ class Join:
         Gives each key's connection at the batch's begin, and by row those that take its place: opened by a SYN
         on ports in use, or by the next packet after the older one was pushed out (whose end goes to ``events``).
         """
-        first_rows = {key: min(self.part_first[part] for part in parts) for key, parts in groups.items()}
         flows = {key: flow for key in groups if (flow := self.table.find(key)) is not None}
         for key, flow in flows.items():
             if flow.is_half_open and not self._stays_half_open(flow, groups[key]):
@@ -143,7 +145,8 @@ class Join:
         reopened: dict[Key, dict[int, Flow]] = {}
         syn_rows = np.flatnonzero(self.rows.flags & SYN)
         to_do = dict(zip(syn_rows.tolist(), self.keys.at(syn_rows), strict=True))
-        to_do.update((row, key) for key, row in first_rows.items() if key not in flows)
+        if len(flows) < len(groups):
+            to_do.update((self._first_row(parts), key) for key, parts in groups.items() if key not in flows)
         heap = sorted(to_do)
         while heap:
             row = heappop(heap)
@@ -159,21 +162,27 @@ class Join:
                     reopened.setdefault(key, {})[row] = flow
                 else:
                     flows[key] = flow
-                pushed_out = self.table.make_room(first_rows, row)
+                pushed_out = self.table.make_room(partial(self._has_spoken, groups, row))
                 if pushed_out is not None:
                     self.evicted += 1
                     old_key, old = pushed_out
                     events += old.end("evicted", self.clock.at(int(self.rows.row[row])), self.clock)
                     if current.pop(old_key, None) is not None:
-                        again = first_rows[old_key]
+                        again = self._first_row(groups[old_key])
                         if again not in to_do:
                             to_do[again] = old_key
                             heappush(heap, again)
             acknowledgment = int(self.rows.acknowledgment[row]) if flags & ACK else None
             flow.note(from_low, sequence, acknowledgment, is_syn=bool(flags & SYN))
-        last_rows = {key: max(self.part_last[part] for part in parts) for key, parts in groups.items()}
-        self.table.touch(sorted(last_rows, key=last_rows.__getitem__))
+        self.table.touch([self.part_key[part] for part in self.part_by_last])
         return flows, reopened
+
+    def _first_row(self, parts: list[int]) -> int:
+        return min([self.part_first[part] for part in parts])
+
+    def _has_spoken(self, groups: dict[Key, list[int]], row: int, key: Key) -> bool:
+        """Tell whether a connection has a row up to this one."""
+        return key in groups and self._first_row(groups[key]) <= row
 
     def _stays_half_open(self, flow: Flow, parts: list[int]) -> bool:
         """Tell whether the parts of a half-open connection are nothing but the SYNs that it knows and their answers."""

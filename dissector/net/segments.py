@@ -28,8 +28,8 @@ class SegmentReader:
 
     def feed(self, batch: PacketBatch) -> tuple[Columns, Segments]:
         """Read a batch; the segments' offsets are into the columns' buffer."""
-        columns = Columns(batch.buffer)
         end = batch.start + batch.captured
+        columns = Columns(batch.buffer, spare=len(batch.buffer) - int(end.max(initial=0)))
         sent_end = np.maximum(end, batch.start + batch.original)
         ip = ip_offsets(batch, columns)
         row = np.flatnonzero(ip >= 0)
