@@ -7,9 +7,9 @@ from typing import Final
 
 # --- capture ---------------------------------------------------------------------------------------
 
-BATCH_BYTES: Final = 8 << 20
-"""Bytes read from a capture at once. A batch's columns and its payload fit the last-level cache of
-ordinary servers; larger ones were measured to be no faster."""
+BATCH_BYTES: Final = 4 << 20
+"""Bytes read from a capture at once, and read ahead from a pipe. Larger ones were measured to be no faster, and to cost
+10 MB of memory for each MiB; with smaller ones many connections cost more."""
 
 FIRST_BATCH_BYTES: Final = 256 << 10
 """Bytes that are read first, so that the first messages of a large file are shown at once; then twice as many, and so

@@ -3,10 +3,10 @@
 import fcntl
 import io
 import os
-import select
 import stat
 import sys
 
+from dissector.capture.ahead import AheadReader
 from dissector.limits import PIPE_BYTES
 
 
@@ -25,28 +25,21 @@ class RawSource:
         """Bytes may come later, and only once: a pipe, a socket, a terminal."""
         self.bytes_read = 0
         """Bytes given so far."""
-        self._poll = select.poll()
+        self._ahead: AheadReader | None = None
         if self.is_pipe:
-            self._poll.register(self._file, select.POLLIN)
             widen(self._file.fileno())
 
     def read(self, size: int) -> bytes:
         """Give the next bytes, at most ``size``; none at the end only. Waits for a pipe. Raises `OSError`."""
-        data = self._read_pipe(min(size, PIPE_BYTES)) if self.is_pipe else self._file.read(size)
+        if self.is_pipe and self._ahead is None:
+            self._ahead = AheadReader(self._file)
+        data = self._file.read(size) if self._ahead is None else self._ahead.read(size)
         self.bytes_read += len(data)
-        return data
-
-    def _read_pipe(self, size: int) -> bytes:
-        """Take what there is, once there is something."""
-        data = self._file.read(size)
-        while data is None:  # the other end of the pipe made it non-blocking
-            self._poll.poll()
-            data = self._file.read(size)
         return data
 
     def close(self) -> None:
         """Close the file; standard input stays open."""
-        self._file.close()
+        (self._ahead or self._file).close()
 
 
 def widen(descriptor: int) -> None:
