@@ -1,5 +1,5 @@
 -- osloshark 0.1.0: oslo.messaging RPC over AMQP 0-9-1, for Wireshark 4.0 and later.
--- Tables: sha256 9990ae73c1feb7d7874eea99f1e5b312707037e45b3942b30e82ea8b5612f530
+-- Tables: sha256 5a7c4dcfbabd54e0c5988fdd887df16c1de71058772e70d024b62c2d131aada7
 -- Made by `make lua` of lua/*.lua and the tables of osloshark; never edit it by hand.
 -- SPDX-License-Identifier: GPL-2.0-or-later
 
@@ -22,7 +22,7 @@ return {
     ["ASKED_NS"] = 600000000000,
     ["CHANNELS"] = 4096,
     ["CLOCK_STEP_NS"] = 1000000000,
-    ["CLOSED_IDS"] = 200000,
+    ["CLOSED_IDS"] = 100000,
     ["CONNECTIONS"] = 131072,
     ["CONSUMERS"] = 10000,
     ["DECLARED_QUEUES"] = 50000,
