@@ -1,4 +1,4 @@
-"""Tables that forget the oldest entry when they are full."""
+"""Tables that forget when they are full: the oldest entry, or all."""
 
 from collections import OrderedDict
 from typing import TypeVar
@@ -15,3 +15,13 @@ def remember(known: OrderedDict[K, V], key: K, value: V, limit: int) -> tuple[K,
     known[key] = value
     known.move_to_end(key)
     return known.popitem(last=False) if len(known) > limit else None
+
+
+def memorize(known: dict[K, V], key: K, value: V, limit: int) -> None:
+    """Enter what can be made again; where there are too many entries, begin anew.
+
+    Looking up costs nothing more than in any dict: no order is kept.
+    """
+    if len(known) >= limit:
+        known.clear()
+    known[key] = value

@@ -4238,7 +4238,7 @@ local json = need("json")
 
 local M = {}
 
-local find, gsub, sub = string.find, string.gsub, string.sub
+local find, sub = string.find, string.sub
 local DEPTH = tables.limits.JSON_DEPTH
 
 -- What stands for a value of which only is known that it is not null.
@@ -4250,7 +4250,7 @@ local NAMES = {
   "priority", "message_id", "_context_request_id",
 }
 -- The member that may be anything, and those that an envelope has.
-local RESULT, ENVELOPE = "result", "oslo%.version|oslo%.message"
+local RESULT, ENVELOPE = "result", "oslo\\.version|oslo\\.message"
 
 local PLAIN_CHARS = "[ !#-\\[\\]-~]"
 local NUMBER = "-?(?:0|[1-9]\\d*+)(?:\\.\\d++)?+(?:[eE][+-]?\\d++)?+"
@@ -4265,7 +4265,7 @@ local function expression(before, behind, quote, escape)
     members[index] = quote .. name .. quote .. ": ?((?&string)|null|true|false)"
   end
   members[#members + 1] = quote .. RESULT .. quote .. ": ?(?=(.))" .. value
-  local known = table.concat(NAMES, "|") .. "|" .. RESULT .. "|" .. gsub(ENVELOPE, "%%", "\\")
+  local known = table.concat(NAMES, "|") .. "|" .. RESULT .. "|" .. ENVELOPE
   members[#members + 1] = quote .. "(?!(?:" .. known .. ")" .. quote .. ")" .. PLAIN_CHARS .. "*+" .. quote .. ": ?" .. value
   local parts = {
     "^", before, "\\{(?:(?:", table.concat(members, "|"), ")(?:, ?(?=", quote, ")|(?=\\})))++\\}", behind, "\\z",

@@ -38,7 +38,7 @@ def forgetful(monkeypatch):
     monkeypatch.setattr(limits, "TEXT_CACHE_CHARS", -1)
     monkeypatch.setattr(limits, "KEY_CACHE_CHARS", -1)
     masking._plain_texts.clear()
-    masking._plain_keys.clear()
+    masking._verdicts.clear()
     monkeypatch.setattr(limits, "PROPERTIES_MEMO_BYTES", -1)
     record._shown_properties.clear()
 

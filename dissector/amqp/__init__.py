@@ -2,6 +2,6 @@
 
 from dissector.amqp.counts import AmqpCounts
 from dissector.amqp.dissection import Dissection
-from dissector.amqp.events import AmqpConnection, AmqpEvent, Event, Message, sample
+from dissector.amqp.events import FROM_QUEUE, AmqpConnection, AmqpEvent, Event, Message, sample
 
-__all__ = ["AmqpConnection", "AmqpCounts", "AmqpEvent", "Dissection", "Event", "Message", "sample"]
+__all__ = ["FROM_QUEUE", "AmqpConnection", "AmqpCounts", "AmqpEvent", "Dissection", "Event", "Message", "sample"]

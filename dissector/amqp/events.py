@@ -18,6 +18,9 @@ LEGS: dict[type[Method], str] = {
 }
 """What a message is called by its method: the way it went."""
 
+FROM_QUEUE: Final = (BasicDeliver, BasicGetOk)
+"""The methods by which a message is taken from its queue."""
+
 
 class AmqpConnection(msgspec.Struct, frozen=True):
     """What is known of a connection at some moment; a new one replaces it where more becomes known.

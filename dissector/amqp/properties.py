@@ -10,6 +10,7 @@ from dissector.amqp._methods import Properties, property_list
 from dissector.amqp.fieldtable import to_json
 from dissector.amqp.malformed import MalformedPayload
 from dissector.amqp.spec import CLASSES
+from dissector.bounded import memorize
 from dissector.fields import PropertiesFields
 from dissector.limits import PROPERTIES_MEMO_BYTES, PROPERTIES_MEMO_ENTRIES
 
@@ -55,9 +56,7 @@ def decode_properties(data: bytes, pos: int, end: int) -> Properties:
     except (IndexError, struct.error):
         raise MalformedPayload(end, "properties: cut short") from None
     if octets:
-        if len(_memo) >= PROPERTIES_MEMO_ENTRIES:
-            _memo.clear()  # ids or times in the properties: nothing there is worth keeping
-        _memo[octets] = properties
+        memorize(_memo, octets, properties, PROPERTIES_MEMO_ENTRIES)
     return properties
 
 

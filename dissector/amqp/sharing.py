@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from dissector import limits
+from dissector.bounded import memorize
 
 _memo: dict[str | bytes, Any] = {}
 
@@ -28,7 +29,5 @@ def shared(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     found = _memo.get(key)
     if found is not None:
         return found
-    if len(_memo) >= limits.SHARED_VALUES:
-        _memo.clear()
-    _memo[key] = value
+    memorize(_memo, key, value, limits.SHARED_VALUES)
     return value

@@ -110,18 +110,16 @@ class Join:
         flows, reopened = self._flows(groups, events)
         for key, parts in groups.items():
             flow, again = flows[key], reopened.get(key, _NONE)
-            for each in (flow, *again.values()) if again or flow.low is None else ():
+            every = (flow, *again.values())
+            for each in every:
                 if each.is_half_open and (again or not self._stays_half_open(each, parts)):
                     each.make_halves()
             if not again and not flow.halves:
                 continue
             if again or not self._join(flow, parts, events):
                 events += self._careful(flow, parts, again)
-                for each in (flow, *again.values()):
-                    if each.is_waiting:
-                        self.waiting[each.stream] = each
-            for each in (flow, *again.values()) if again else (flow,):
-                self.recent += [half for half in each.halves if half.recent]
+                self.waiting.update((each.stream, each) for each in every if each.is_waiting)
+            self.recent += [half for each in every for half in each.halves if half.recent]
             latest = self.table.find(key) if again else flow
             if latest is not None and latest.is_over:
                 self.table.retire(key, latest)

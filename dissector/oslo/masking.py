@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from dissector import limits
+from dissector.bounded import memorize
 from dissector.oslo import jsontext
 from dissector.oslo.compression import decompress
 from dissector.oslo.maskpairs import VALUE_KEYS, marked, names_value
@@ -88,7 +88,8 @@ def _mask_dict(value: dict[Any, Any], depth: int) -> Any:  # noqa: ANN401 - MASK
     changed: dict[Any, Any] | None = None
     renamed: dict[Any, str] | None = None
     for key, item in value.items():
-        if key in _plain_keys or (verdict := _verdict_on(key)) is _PLAIN:
+        verdict = _verdicts.get(key) or _verdict_on(key)
+        if verdict is _PLAIN:
             kind = type(item)
             if kind is str and (item in _plain_texts or _is_plain(item)):
                 continue
@@ -160,7 +161,7 @@ def mask_name(name: str) -> str:
     return name if name in _plain_texts or _is_plain(name) else mask_text(name)
 
 
-_plain_texts: Final[set[str]] = set()
+_plain_texts: Final[dict[str, None]] = {}
 """Short texts that are known to be plain: most are said again and again, and to look here costs less than a call."""
 
 
@@ -168,7 +169,7 @@ def _is_plain(text: str) -> bool:
     """Tell whether a short text, which is no JSON, holds no secret; remember it where it holds none."""
     if len(text) > limits.TEXT_CACHE_CHARS or text[:1] in _JSON_STARTS or mask_text(text) != text:
         return False
-    _remember(_plain_texts, text, limits.TEXT_CACHE_ENTRIES)
+    memorize(_plain_texts, text, None, limits.TEXT_CACHE_ENTRIES)
     return True
 
 
@@ -215,27 +216,16 @@ def _judge(key: str) -> _Verdict:
     return _Verdict(secret, is_value, shown) if secret or is_value or shown != key else _PLAIN
 
 
-_remembered: Final = lru_cache(limits.KEY_CACHE_ENTRIES)(_judge)
-
-_plain_keys: Final[set[Any]] = set()
-"""Short keys on which the verdict is known to be `_PLAIN`."""
+_verdicts: Final[dict[Any, _Verdict]] = {}
+"""Those on short keys."""
 
 
 def _verdict_on(key: Any) -> _Verdict:  # noqa: ANN401 - a key of a dict
     name = str(key)
-    if len(name) > limits.KEY_CACHE_CHARS:
-        return _judge(name)
-    verdict = _remembered(name)
-    if verdict is _PLAIN and type(key) is str:
-        _remember(_plain_keys, key, limits.KEY_CACHE_ENTRIES)
+    verdict = _judge(name)
+    if type(key) is str and len(name) <= limits.KEY_CACHE_CHARS:
+        memorize(_verdicts, key, verdict, limits.KEY_CACHE_ENTRIES)
     return verdict
-
-
-def _remember(known: set[Any], text: str, limit: int) -> None:
-    """Enter a text; where there are too many begin anew, for to judge a text again does no harm."""
-    if len(known) >= limit:
-        known.clear()
-    known.add(text)
 
 
 def _hides_more(text: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value

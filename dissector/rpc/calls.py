@@ -12,8 +12,8 @@ from typing import Final
 from msgspec import UNSET
 
 from dissector import limits
-from dissector.amqp import AmqpEvent, Event, Message
-from dissector.amqp._methods import BasicAck, BasicDeliver, BasicGetOk
+from dissector.amqp import FROM_QUEUE, AmqpEvent, Event, Message
+from dissector.amqp._methods import BasicAck
 from dissector.bounded import remember
 from dissector.fields import CallRecord
 from dissector.net import Malformed
@@ -27,10 +27,6 @@ from dissector.rpc.verdict import is_answered_elsewhere, misses_legs, verdict
 
 _TELLING: Final = frozenset({"gap", "basic.consume", "queue.declare"})
 """Events that tell something of requests, beside those that settle their messages."""
-
-
-_TAKEN: Final = (BasicDeliver, BasicGetOk)
-"""The methods by which a message is taken from its queue."""
 
 
 class Calls:
@@ -204,7 +200,7 @@ class Calls:
         if known is not None and leg.is_seen_twice(known):
             self.counts.seen_twice += 1
             return
-        if isinstance(method, _TAKEN):
+        if isinstance(method, FROM_QUEUE):
             call.redelivered |= method.redelivered
         call.acks_missing += 1
         self._await_settling(call, leg)

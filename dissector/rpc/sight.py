@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dissector import limits
 from dissector.amqp import AmqpConnection, Event, Message
 from dissector.amqp._methods import BasicConsume
-from dissector.bounded import remember
+from dissector.bounded import memorize, remember
 from dissector.net import Malformed
 
 Process = tuple[str, str | None]
@@ -58,9 +58,8 @@ class Sight:
         """Find what is known of a connection: most messages come of one that was seen before."""
         line = self._lines.get(connection.tcp.stream)
         if line is None or line.connection is not connection:
-            if len(self._lines) >= limits.CONNECTIONS:
-                self._lines.clear()
-            line = self._lines[connection.tcp.stream] = Line(connection)
+            line = Line(connection)
+            memorize(self._lines, connection.tcp.stream, line, limits.CONNECTIONS)
         return line
 
     def saw(self, event: Message | Event) -> None:

@@ -5,10 +5,9 @@ from msgspec import UNSET, Raw, UnsetType
 
 from dissector import limits
 from dissector.amqp import AmqpEvent, Message
-from dissector.oslo import decode
 from dissector.rpc.lastbodies import LastBodies
 from dissector.views.escape import escape_with
-from dissector.views.record import event_record, record_with
+from dissector.views.record import decode_known, event_record, record_with
 
 
 class JsonlView:
@@ -43,9 +42,8 @@ class JsonlView:
         self, body: bytes, exchange: str, compression: str | None, expiration: str | None
     ) -> tuple[Raw, Raw | UnsetType]:
         """Encode what a body says; it is the same on all legs of a message."""
-        decoded = decode(
-            body, exchange=exchange, compression=compression, expiration=expiration, show_secrets=self._show_secrets
-        )
+        # A filter may have decoded it.
+        decoded = decode_known((body, exchange, compression, expiration), show_secrets=self._show_secrets)
         encode = self._encode
         return Raw(encode(decoded.oslo)), UNSET if decoded.body is UNSET else Raw(encode(decoded.body))
 

@@ -7,10 +7,11 @@ from msgspec import UNSET
 from msgspec.structs import asdict, replace
 
 from dissector import limits
-from dissector.amqp import Event, Message
-from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicPublish, BasicReturn, Properties
+from dissector.amqp import FROM_QUEUE, Event, Message
+from dissector.amqp._methods import BasicDeliver, BasicPublish, BasicReturn, Properties
 from dissector.amqp.fieldtable import to_json
 from dissector.amqp.properties import to_record
+from dissector.bounded import memorize
 from dissector.fields import (
     AmqpFields,
     EventFields,
@@ -24,9 +25,7 @@ from dissector.fields import (
 )
 from dissector.net import Connection, Malformed
 from dissector.oslo import Decoded, decode, mask, mask_text
-from dissector.rpc.lastbodies import LastBodies
-
-_FROM_QUEUE: Final = (BasicDeliver, BasicGetOk)
+from dissector.rpc.lastbodies import Body, LastBodies, body_of
 
 P = TypeVar("P", Properties, PropertiesFields)
 
@@ -61,9 +60,8 @@ def properties_of(message: Message, *, show_secrets: bool) -> PropertiesFields:
     if not show_secrets:
         shown = without_secrets(shown)
     if len(msgspec.msgpack.encode(shown)) <= limits.PROPERTIES_MEMO_BYTES:
-        if len(_shown_properties) >= limits.PROPERTIES_MEMO_ENTRIES:
-            _shown_properties.clear()
-        _shown_properties[id(properties), show_secrets] = properties, shown
+        entry = properties, shown
+        memorize(_shown_properties, (id(properties), show_secrets), entry, limits.PROPERTIES_MEMO_ENTRIES)
     return shown
 
 
@@ -75,7 +73,12 @@ def without_secrets(properties: P) -> P:
 
 def decode_body(message: Message, *, show_secrets: bool) -> Decoded:
     """Decode a message's body, as its exchange and properties say."""
-    return (_shown if show_secrets else _masked).decode(message)
+    return decode_known(body_of(message), show_secrets=show_secrets)
+
+
+def decode_known(body: Body, *, show_secrets: bool) -> Decoded:
+    """Decode what `dissector.rpc.lastbodies.body_of` gives of a message, or give what it was decoded to just before."""
+    return (_shown if show_secrets else _masked).decode_body(body)
 
 
 def _decoding(show_secrets: bool) -> LastBodies[Decoded]:
@@ -115,8 +118,8 @@ def record_with(message: Message, oslo: Any, body: Any, *, show_secrets: bool) -
             routing_key=method.routing_key,
             queue=message.queue,
             consumer_tag=method.consumer_tag if isinstance(method, BasicDeliver) else None,
-            delivery_tag=method.delivery_tag if isinstance(method, _FROM_QUEUE) else None,
-            redelivered=method.redelivered if isinstance(method, _FROM_QUEUE) else None,
+            delivery_tag=method.delivery_tag if isinstance(method, FROM_QUEUE) else None,
+            redelivered=method.redelivered if isinstance(method, FROM_QUEUE) else None,
             mandatory=method.mandatory if isinstance(method, BasicPublish) else None,
             reply_code=method.reply_code if isinstance(method, BasicReturn) else None,
             reply_text=reply_text(method, show_secrets=show_secrets) if isinstance(method, BasicReturn) else None,

@@ -4,8 +4,8 @@ from collections import deque
 
 import msgspec
 
-from dissector.amqp import Message
-from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicPublish
+from dissector.amqp import FROM_QUEUE, Message
+from dissector.amqp._methods import BasicPublish
 from dissector.limits import ROUTED_QUEUES_BYTES, ROUTED_QUEUES_MESSAGES, ROUTED_QUEUES_NS
 
 Key = tuple[str | None, str, str, int, int]
@@ -76,7 +76,7 @@ class RoutedQueues:
             line.queues = []
             held.key, held.until_ns = _key(message), message.time_ns + ROUTED_QUEUES_NS
             self._publishes.setdefault(held.key, _Publishes()).queues.append(line.queues)
-        elif isinstance(method, BasicDeliver | BasicGetOk) and not method.redelivered and self._publishes:
+        elif isinstance(method, FROM_QUEUE) and not method.redelivered and self._publishes:
             publishes = self._publishes.get(_key(message))
             if publishes is not None:
                 publishes.deliver(message.queue)

@@ -7,8 +7,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from dissector.amqp import AmqpConnection, AmqpEvent, Event, Message
-from dissector.amqp._methods import BasicDeliver, BasicGetOk, BasicReturn
+from dissector.amqp import FROM_QUEUE, AmqpConnection, AmqpEvent, Event, Message
+from dissector.amqp._methods import BasicReturn
 from dissector.fields import OsloFields
 from dissector.net import Malformed
 from dissector.views.escape import columns, cut, escape, pad
@@ -118,7 +118,7 @@ class TextView:
         if isinstance(method, BasicReturn):
             why = reply_text(method, show_secrets=self._show_secrets)
             notes, color = f"  returned: {method.reply_code} {why}", _BAD
-        elif isinstance(method, BasicDeliver | BasicGetOk) and method.redelivered:
+        elif isinstance(method, FROM_QUEUE) and method.redelivered:
             notes = "  redelivered"
         if oslo is not None:
             color = _BAD if oslo.failure is not None else color or _COLORS.get(oslo.kind)

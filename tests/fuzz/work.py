@@ -60,8 +60,7 @@ def calls(work: Callable[[bytes], Any], data: bytes) -> int:
     """Count the calls, of functions in Python and in C, that some work takes, nothing remembered of the last."""
     count = 0
     masking._plain_texts.clear()
-    masking._plain_keys.clear()
-    masking._remembered.cache_clear()
+    masking._verdicts.clear()
 
     def note(_frame: object, event: str, _argument: object) -> None:
         nonlocal count
