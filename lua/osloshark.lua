@@ -7136,15 +7136,20 @@ local TIMES = {
   publish_time = "publish", deliver_time = "deliver", reply_publish_time = "reply_publish", reply_deliver_time = "reply_deliver",
 }
 
-local function put_call(tree, message, context)
+-- The verdict on a message's call, as far as it is known: its status and its cause; nil where there is no call.
+local function verdict_of(message, context)
+  local call = message.call
+  if call and context.is_revisited then
+    return context.session.calls:verdict(call)
+  end
+  return call and call.status, call and call.cause
+end
+
+local function put_call(tree, message, context, status, cause)
   local call, range, session = message.call, context.range, context.session
   local item = tree:add(range, "RPC " .. call.kind)
   local deliver = call.delivers[1]
   local legs = { publish = call.publish, deliver = deliver, reply_publish = call.reply_publish, reply_deliver = call.reply_deliver }
-  local status, cause = call.status, call.cause
-  if context.is_revisited then
-    status, cause = session.calls:verdict(call)
-  end
   local client_ip, client_name = calls.client(call)
   local mask = context.keeps_secrets and function(text) return text end or function(text) return text and masktext.mask_text(text) end
   local values = {
@@ -7185,21 +7190,12 @@ local function put_call(tree, message, context)
       link:set_generated()
     end
   end
-  return status, cause
 end
 
 -- Tells what the expert says of a message, and nothing else; the tree is left as it is where that is nothing, unless the
 -- protocol itself `is_asked` for.
 function M.brief(tree, message, context)
-  local status, cause
-  local call = message.call
-  if call then
-    status, cause = call.status, call.cause
-    if context.is_revisited then
-      status, cause = context.session.calls:verdict(call)
-    end
-  end
-  local found = remarks.of(message, status, cause)
+  local found = remarks.of(message, verdict_of(message, context))
   if found or context.is_asked then
     remarks.put(tree:add(context.proto, context.tvb:range(0, 0)), found)
   end
@@ -7233,9 +7229,9 @@ function M.message(tree, message, context)
     put_body(item, message, context)
   end
   put_amqp(item, message, context)
-  local status, cause
+  local status, cause = verdict_of(message, context)
   if message.call then
-    status, cause = put_call(item, message, context)
+    put_call(item, message, context, status, cause)
   end
   remarks.put(item, remarks.of(message, status, cause))
 end
